@@ -1,0 +1,1 @@
+"""Redis Streams: names, messages, client. May import market. The only importer of redis."""

@@ -1,0 +1,1 @@
+"""app.yml and its frozen schema. May import every room below for its rule classes."""

@@ -1,0 +1,1 @@
+"""Statistics, pure: drift, calibration, thresholds, parity. Imports none of ours."""

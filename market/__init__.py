@@ -1,0 +1,1 @@
+"""The market, pure: events, symbols, order book, the one feature kernel, labels, simulator. Imports none of ours."""

@@ -1,0 +1,1 @@
+"""Every metric, declared once. The only importer of prometheus_client."""

@@ -1,0 +1,1 @@
+"""Model bundles, the scorer, the mirror's manifest and the MLflow store. May import market, evaluation, monitoring."""

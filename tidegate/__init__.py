@@ -1,0 +1,1 @@
+"""The operator's command: python -m tidegate. Heavy imports stay inside the commands."""
