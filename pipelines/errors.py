@@ -1,0 +1,28 @@
+"""What can go wrong in the pipelines.
+
+PipelineError
+├── NotEnoughData     too few rows, days or classes to train on
+├── DamagedPartition  a cell that the gap scan refuses
+├── GateRefused       a model that did not pass the gates
+└── ExportError       a booster that the exact exporter cannot carry
+"""
+
+
+class PipelineError(Exception):
+    """Base of every error that a pipeline raises on purpose."""
+
+
+class NotEnoughData(PipelineError):
+    """There is too little, or too uniform, data to do what was asked."""
+
+
+class DamagedPartition(PipelineError):
+    """The gap scan refuses this partition; backfill it first."""
+
+
+class GateRefused(PipelineError):
+    """The model did not pass the gates that stand before the registry."""
+
+
+class ExportError(PipelineError):
+    """The booster holds something that the exact ONNX exporter cannot carry."""

@@ -1,0 +1,88 @@
+"""The grid of work: one (day, symbol) cell is one unit, and midnight is not special.
+
+Features of a day begin with the tail of the day before, labels look past the day's end; the two mappings say so, so
+that Dagster shows a cell stale when a neighbour it read has changed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+
+DAY, SYMBOL = "day", "symbol"
+_NS_PER_SECOND = 1_000_000_000
+_NS_PER_DAY = 86_400 * _NS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """One partition of the lake: a UTC day of one symbol."""
+
+    day: date
+    symbol: str
+
+    @property
+    def key(self) -> str:
+        """The cell as Dagster's partition key."""
+        return dg.MultiPartitionKey({DAY: self.day.isoformat(), SYMBOL: self.symbol})
+
+    @property
+    def start_ns(self) -> int:
+        """First nanosecond of the day, UTC."""
+        return day_start_ns(self.day)
+
+    @property
+    def end_ns(self) -> int:
+        """First nanosecond of the next day, UTC."""
+        return self.start_ns + _NS_PER_DAY
+
+    def shifted(self, days: int) -> "Cell":
+        """The same symbol some days later (or earlier, when negative)."""
+        return Cell(self.day + timedelta(days=days), self.symbol)
+
+
+def day_start_ns(day: date) -> int:
+    """First nanosecond of a UTC day, counted from the epoch."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * _NS_PER_SECOND
+
+
+def grid(first_day: date, last_day: date, symbols: Sequence[str]) -> dg.MultiPartitionsDefinition:
+    """Every day from first to last (both included) times every symbol."""
+    days = dg.DailyPartitionsDefinition(
+        start_date=first_day.isoformat(), end_date=(last_day + timedelta(days=1)).isoformat()
+    )
+    return dg.MultiPartitionsDefinition({DAY: days, SYMBOL: dg.StaticPartitionsDefinition(list(symbols))})
+
+
+def cell(key: str) -> Cell:
+    """The cell behind a partition key such as ``2026-01-06|BTC-USD``."""
+    day, symbol = key.split("|", 1)
+    return Cell(date.fromisoformat(day), symbol)
+
+
+def cells(context: dg.AssetExecutionContext) -> list[Cell]:
+    """The cells this run was asked for, in time order, whether it was asked for one or for a range."""
+    return sorted(cell(str(key)) for key in context.partition_keys)
+
+
+def day_before() -> dg.MultiPartitionMapping:
+    """Mapping of an asset that also reads the tail of the day before."""
+    return _offset(start=-1, end=0)
+
+
+def day_after() -> dg.MultiPartitionMapping:
+    """Mapping of an asset that also reads the head of the day after."""
+    return _offset(start=0, end=1)
+
+
+def _offset(start: int, end: int) -> dg.MultiPartitionMapping:
+    days = dg.TimeWindowPartitionMapping(
+        start_offset=start, end_offset=end, allow_nonexistent_upstream_partitions=True
+    )
+    return dg.MultiPartitionMapping(
+        {
+            DAY: dg.DimensionPartitionMapping(DAY, days),
+            SYMBOL: dg.DimensionPartitionMapping(SYMBOL, dg.IdentityPartitionMapping()),
+        }
+    )
