@@ -2,6 +2,7 @@
 
 PipelineError
 ├── NotEnoughData     too few rows, days or classes to train on
+├── BadRows           rows or labels of the wrong shape or type, or not finite
 ├── DamagedPartition  a cell that the gap scan refuses
 ├── GateRefused       a model that did not pass the gates
 └── ExportError       a booster that the exact exporter cannot carry
@@ -14,6 +15,10 @@ class PipelineError(Exception):
 
 class NotEnoughData(PipelineError):
     """There is too little, or too uniform, data to do what was asked."""
+
+
+class BadRows(PipelineError):
+    """Rows or labels cannot be trained on or compared as they are; the message names the first bad one."""
 
 
 class DamagedPartition(PipelineError):
