@@ -1,0 +1,193 @@
+"""The sections of app.yml: every knob with its default, unit, bounds and what it does.
+
+A section whose values become a rule of another package offers `rule()`; the rule class stays where it is used, free of
+pydantic, and is imported only when asked for, so that reading the configuration does not start numba.
+"""
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import model_validator
+
+from config.knobs import Anchored, AnchoredUrl, Section, knob
+
+if TYPE_CHECKING:
+    from market.candidates import CandidateRule
+    from market.labels import BarrierRule
+
+_SYMBOL = r"^[A-Z0-9_-]+$"
+
+
+class Paths(Section):
+    """Where files lie; relative ones start at the folder above the one that holds app.yml."""
+
+    lake: AnchoredUrl = knob(
+        "data/parquet", "Folder or object-store URL (s3://bucket/prefix) of the parquet lake.", min_length=1
+    )
+    symbols: Anchored = knob(Path("data/reference/symbols.yml"), "The symbol table: ticks, lots, fees.")
+    var: Anchored = knob(Path("var"), "Folder of all run-time state: Dagster home, logs, reports.")
+
+
+class Source(Section):
+    """Where the days of market data come from."""
+
+    kind: Literal[
+        "simulator",
+        "standx",
+        "binance_ws",
+        "binance_vision",
+        "binance_spot_diff",
+        "hyperliquid",
+        "bitstamp_l3",
+        "tardis",
+    ] = knob("simulator", "Format of the recordings, or simulator for seeded synthetic days.")
+    path: Anchored | None = knob(None, "Folder that holds the recordings; empty for the simulator.")
+
+    @model_validator(mode="after")
+    def _recordings_have_a_place(self) -> Self:
+        if self.kind != "simulator" and self.path is None:
+            raise ValueError(f"source.path must name a folder when source.kind is {self.kind}, was empty")
+        return self
+
+
+class Simulator(Section):
+    """The synthetic market, read when source.kind is simulator."""
+
+    seed: int = knob(7, "Seed of every random choice; the same seed makes the same days.", ge=0, le=2**31 - 1)
+    hours_per_day: float = knob(2.0, "How much of each day is simulated, from midnight on.", "hours", gt=0, le=24)
+    depth_interval_ms: int = knob(100, "Time between two depth updates.", "milliseconds", ge=1, le=10_000)
+
+
+class Market(Section):
+    """Which partitions exist: every symbol on every day of the range."""
+
+    symbols: tuple[str, ...] = knob(("BTCUSDT", "ETHUSDT"), "Symbols by their names in the symbol table.", min_length=1)
+    first_day: date = knob(date(2026, 1, 5), "First day, UTC.")
+    last_day: date | None = knob(None, "Last day, UTC, itself included; empty goes on up to yesterday.")
+
+    @model_validator(mode="after")
+    def _range_and_symbols_make_sense(self) -> Self:
+        if self.last_day is not None and self.last_day < self.first_day:
+            raise ValueError(f"market.last_day must be >= market.first_day {self.first_day}, was {self.last_day}")
+        if doubled := sorted({name for name in self.symbols if self.symbols.count(name) > 1}):
+            raise ValueError(f"market.symbols must name each symbol once, was given {', '.join(doubled)} again")
+        return self
+
+
+class Ingest(Section):
+    """What counts as a hole in a day of data."""
+
+    gap_threshold_seconds: float = knob(
+        60.0, "A silence of the book longer than this is a gap.", "seconds", ge=10, le=86_400
+    )
+
+
+class Candidate(Section):
+    """When a moment becomes a signal candidate, and for which side."""
+
+    interval_ms: int = knob(
+        1_000, "At most one candidate in each interval of the clock.", "milliseconds", ge=1, le=3_600_000
+    )
+    min_pressure: float = knob(0.0, "Least absolute value of the pressure feature.", ge=0, le=1)
+    max_spread_ticks: int = knob(1_000, "Widest spread at which a candidate is made.", "ticks", ge=0, le=1_000_000)
+    pressure_feature: str = knob(
+        "queue_imbalance_5", "Feature whose sign gives the side (buy at zero and above).", min_length=1
+    )
+
+    def rule(self) -> "CandidateRule":
+        """Return the rule of market.candidates with these values."""
+        from market.candidates import CandidateRule
+
+        return CandidateRule(**self.model_dump())
+
+
+class Label(Section):
+    """The triple barrier a candidate is judged by, on executable prices."""
+
+    tp_pct: float = knob(0.00048, "Profit barrier as a share of the entry price.", "share", gt=0, lt=1)
+    sl_pct: float = knob(0.00048, "Loss barrier as a share of the entry price.", "share", gt=0, lt=1)
+    horizon_seconds: float = knob(
+        60.0, "Time after which an untouched candidate is closed.", "seconds", gt=0, le=86_400
+    )
+    net_of_fees: bool = knob(False, "Whether the barriers are measured after both taker fees.")
+
+    def rule(self) -> "BarrierRule":
+        """Return the rule of market.labels with these values."""
+        from market.labels import BarrierRule
+
+        return BarrierRule(**self.model_dump())
+
+
+class Training(Section):
+    """How the model is fitted; the last days in time are kept from the trees, for stopping and for calibration."""
+
+    learning_rate: float = knob(0.02, "Shrinkage of each tree.", gt=0, le=1)
+    num_leaves: int = knob(15, "Leaves of a tree.", "leaves", ge=2, le=1_024)
+    min_data_in_leaf: int = knob(400, "Fewest rows a leaf may hold.", "rows", ge=1, le=1_000_000)
+    feature_fraction: float = knob(0.7, "Share of the features each tree may use.", "share", gt=0, le=1)
+    bagging_fraction: float = knob(0.7, "Share of the rows each tree sees.", "share", gt=0, le=1)
+    bagging_freq: int = knob(1, "Trees between two draws of the rows; 0 draws never.", "trees", ge=0, le=1_000)
+    lambda_l2: float = knob(5.0, "L2 penalty on leaf values.", ge=0, le=1e6)
+    max_rounds: int = knob(600, "Most trees.", "trees", ge=1, le=100_000)
+    early_stopping_rounds: int = knob(
+        60, "Trees without a better validation loss before fitting stops.", "trees", ge=1, le=100_000
+    )
+    num_threads: int = knob(
+        1, "Threads of the trainer; one keeps a bundle's sha256 reproducible.", "threads", ge=1, le=256
+    )
+    seed: int = knob(7, "Seed of every random choice of the trainer.", ge=0, le=2**31 - 1)
+    validation_share: float = knob(0.15, "Share of the time span that decides when to stop.", "share", gt=0, lt=0.5)
+    calibration_share: float = knob(0.15, "Share of the time span the calibrator is fitted on.", "share", gt=0, lt=0.5)
+    calibration: Literal["isotonic", "platt"] = knob("isotonic", "Shape of the calibrator behind the trees.")
+
+
+class Evaluation(Section):
+    """The gates a trained model passes before it becomes a candidate version."""
+
+    precision_target: float = knob(0.60, "Precision at which tau_entry is chosen.", "share", gt=0, lt=1)
+    min_samples: int = knob(200, "Fewest rows above tau_entry for its precision to count.", "rows", ge=1, le=10_000_000)
+    auc_min: float = knob(0.55, "Least area under the ROC curve on the test span.", ge=0.5, le=1)
+    ece_max: float = knob(0.03, "Greatest debiased calibration error on the test span.", gt=0, le=1)
+    psi_warn: float = knob(0.20, "PSI of a feature against the former release that is worth a look.", gt=0, le=10)
+    psi_block: float = knob(0.30, "PSI of a feature that stops the release.", gt=0, le=10)
+    ks_block: float = knob(0.20, "Kolmogorov-Smirnov distance of a feature that stops the release.", gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _a_warning_comes_before_a_block(self) -> Self:
+        if self.psi_warn > self.psi_block:
+            raise ValueError(
+                f"evaluation.psi_warn must be <= evaluation.psi_block {self.psi_block}, was {self.psi_warn}"
+            )
+        return self
+
+
+class Parity(Section):
+    """How hard the exported graph is compared with the trained model."""
+
+    random_rows: int = knob(
+        200_000, "Random rows beside the training rows and the threshold rows.", "rows", ge=1_000, le=10_000_000
+    )
+
+
+class Registry(Section):
+    """Where model versions live."""
+
+    name: str = knob("signal_scorer", "Name of the registered model.", pattern=r"^[A-Za-z0-9_-]+$")
+    tracking_uri: AnchoredUrl = knob(
+        "sqlite:///var/mlflow.db", "MLflow's database or server.", pattern=r"^(sqlite|postgresql|https?)[^:]*://"
+    )
+    artifacts: AnchoredUrl = knob(
+        "var/mlartifacts", "Folder or object-store URL of run artifacts and bundles.", min_length=1
+    )
+    mirror: Anchored = knob(Path("models/registry"), "Folder the live side reads models from.")
+
+
+class Schedule(Section):
+    """When Dagster works by itself."""
+
+    daily_hour: int = knob(1, "Hour at which the day before is ingested, UTC.", "hour", ge=0, le=23)
+    backfill_seconds: int = knob(
+        300, "Time between two looks for missing or gapped partitions.", "seconds", ge=30, le=86_400
+    )
+    backfill_max_partitions: int = knob(50, "Most partitions asked for in one look.", "partitions", ge=1, le=1_000)

@@ -1,0 +1,97 @@
+"""The effective configuration: app.yml, checked against its schema, with the environment's overrides laid over it.
+
+`label.tp_pct` in the file is LABEL_TP_PCT in the environment, and so for every knob. Only entry points call `load`;
+everything else is handed the section it needs. Secrets have no key here and are read where they are used.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from config.errors import SettingsError, problems_in
+from config.knobs import Knob, Section, knobs_of
+from config.loading import Tree, read, shown_path
+from config.sections import (
+    Candidate,
+    Evaluation,
+    Ingest,
+    Label,
+    Market,
+    Parity,
+    Paths,
+    Registry,
+    Schedule,
+    Simulator,
+    Source,
+    Training,
+)
+
+APP_YML = Path(__file__).with_name("app.yml")
+
+
+class Settings(Section):
+    """Every section of app.yml, frozen."""
+
+    paths: Paths = Field(default_factory=Paths)
+    source: Source = Field(default_factory=Source)
+    simulator: Simulator = Field(default_factory=Simulator)
+    market: Market = Field(default_factory=Market)
+    ingest: Ingest = Field(default_factory=Ingest)
+    candidate: Candidate = Field(default_factory=Candidate)
+    label: Label = Field(default_factory=Label)
+    training: Training = Field(default_factory=Training)
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+    parity: Parity = Field(default_factory=Parity)
+    registry: Registry = Field(default_factory=Registry)
+    schedule: Schedule = Field(default_factory=Schedule)
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """Settings with the origin of each knob: a file, `environment NAME`, or `default`."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+    def value(self, key: str) -> Any:
+        """Return what a dotted key is set to."""
+        found: Any = self.settings
+        for name in key.split("."):
+            found = getattr(found, name)
+        return found
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the configuration (config/app.yml when no path is given) and return it checked and frozen.
+
+    Relative paths in it come out absolute, counted from the folder above the one the file lies in.
+    Raises SettingsError naming file or variable, key, value and bound of everything that is wrong.
+    """
+    return explain(path, environ).settings
+
+
+def explain(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Effective:
+    """Do what `load` does, and tell where each value came from."""
+    file = (path or APP_YML).resolve()
+    knobs = all_knobs()
+    raw = read(file, environ, knobs)
+    try:
+        # Every section is named, so that the defaults below it are validated, and their paths anchored, too.
+        tree: Tree = {name: {} for name in Settings.model_fields} | raw.tree
+        settings = Settings.model_validate(tree, context={"root": file.parent.parent})
+    except ValidationError as error:
+        raise SettingsError(
+            problems_in(error, raw.origins, shown_path(file), [*Settings.model_fields, *(each.key for each in knobs)])
+        ) from error
+    return Effective(settings, {each.key: raw.origins.get(each.key, "default") for each in knobs})
+
+
+@cache
+def all_knobs() -> tuple[Knob, ...]:
+    """Return every knob there is, in the order of app.yml."""
+    return tuple(knobs_of(Settings))
