@@ -13,7 +13,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from market.events import LEVELS, NO_ASK_TICKS, NO_BID_TICKS, BadEvent, Trade
+from market.events import LEVELS, NO_ASK_TICKS, NO_BID_TICKS, BadEvent, Level, Trade
 
 BOOK_RESET = 1
 """First row after a start, a resync or a sequence break: nothing before it may be carried over."""
@@ -23,9 +23,6 @@ BOOK_ONE_SIDED = 4
 """One side has no level at all."""
 TRADE_INFERRED = 1
 """The source does not name the aggressor; it was inferred from the prices."""
-
-Level = tuple[int, int]
-"""Price in ticks, size in lots."""
 
 
 class LadderView(Protocol):
