@@ -1,1 +1,4 @@
-"""The parquet lake: layout, read, write, gaps, and importers of recorded formats. May import market, monitoring. The only importer of pyarrow."""
+"""The parquet lake: layout, read, write, gaps, and importers of recorded formats. The only importer of pyarrow.
+
+May import market and monitoring.
+"""

@@ -8,7 +8,8 @@
     ├── BadColumns             columns that do not fit the table, or rows of another day
     ├── EmptyPartition         no row, where the caller did not allow that
     ├── ArchiveBusy            another process is writing this partition
-    └── WriteFailed            the disk refused; what was there before is intact
+    ├── WriteFailed            the disk refused; what was there before is intact
+    └── SourceError            a recording that an importer cannot read
 """
 
 
@@ -16,33 +17,41 @@ class ArchiveError(Exception):
     """Base of every error the archive raises."""
 
 
-class MissingLake(ArchiveError):
+class MissingLake(ArchiveError):  # noqa: N818 (named for what is wrong)
     """The root folder does not exist."""
 
 
-class MissingPartition(ArchiveError):
+class MissingPartition(ArchiveError):  # noqa: N818 (named for what is wrong)
     """No such table, symbol or day."""
 
 
 class SchemaVersionError(ArchiveError):
-    """The file was written under another schema version."""
+    """The file was written under another schema version; `found` is the one it names, None when it names none."""
+
+    def __init__(self, message: str, found: int | None) -> None:
+        super().__init__(message)
+        self.found = found
 
 
-class CorruptPartition(ArchiveError):
+class CorruptPartition(ArchiveError):  # noqa: N818 (named for what is wrong)
     """The file is truncated, altered, or not the partition its path says."""
 
 
-class BadColumns(ArchiveError):
+class BadColumns(ArchiveError):  # noqa: N818 (named for what is wrong)
     """The columns do not fit the table, or hold rows of another day."""
 
 
-class EmptyPartition(ArchiveError):
+class EmptyPartition(ArchiveError):  # noqa: N818 (named for what is wrong)
     """A partition without a row, where the caller did not allow that."""
 
 
-class ArchiveBusy(ArchiveError):
+class ArchiveBusy(ArchiveError):  # noqa: N818 (named for what is wrong)
     """Another process is writing this partition."""
 
 
-class WriteFailed(ArchiveError):
+class WriteFailed(ArchiveError):  # noqa: N818 (named for what is wrong)
     """The disk refused a write; what was there before is intact."""
+
+
+class SourceError(ArchiveError):
+    """A recording that is missing, truncated or of another layout."""
