@@ -5,7 +5,7 @@ decimal text never passes through a float, and a price the tick does not divide 
 table is wrong and every number after it would be too.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -15,45 +15,89 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from market.events import BadReference
+from market.events import BadEvent, BadReference
 
 Market = Literal["perp", "spot", "inverse"]
 
 _INT32_MAX = 2**31 - 1
 _ARRAY_TOLERANCE = 1e-6
 _BPS_LIMIT = 1_000.0
+_KNOWN_LIMIT = 32_768
 
 
 class Grid:
-    """The multiples of one decimal step: how many steps a number is, and back."""
+    """The whole multiples of one decimal step, and the exact way between a venue's decimal text and their number."""
 
-    __slots__ = ("_decimals", "_scale", "_units", "step")
+    __slots__ = ("_decimals", "_scale", "_units", "known", "owner", "step")
 
-    def __init__(self, step: Decimal) -> None:
+    def __init__(self, owner: str, step: Decimal) -> None:
+        self.owner = owner
         self.step = step
         exponent = step.as_tuple().exponent
         self._decimals = max(0, -cast(int, exponent))
         self._scale: int = 10**self._decimals
         self._units = int(step * self._scale)
+        # The bound method, not the dict: subscripting a dict subclass costs half as much again.
+        self.known = _Known(self.count).__getitem__
 
-    def count(self, value: str | Decimal | float) -> int | None:
-        """Return how many steps `value` is, or None when it is not a whole number of them (or no number at all)."""
+    def __reduce__(self) -> tuple[type["Grid"], tuple[str, Decimal]]:
+        return Grid, (self.owner, self.step)
+
+    def count(self, value: str | Decimal | float) -> int:
+        """Return how many steps `value` is.
+
+        Raises BadEvent when it is not a plain decimal number of 0 or more, BadReference when the step does not
+        divide it. `known(text)` answers the same for text, from memory when it was asked before.
+        """
         text = value if isinstance(value, str) else _plain(value)
         whole, _, fraction = text.partition(".")
         digits = whole + fraction
-        if not (digits.isascii() and digits.isdecimal()) or fraction[self._decimals :].strip("0"):
-            return None
+        if not (digits.isascii() and digits.isdecimal()):
+            raise BadEvent(f"{self.owner}: wanted a plain decimal number of 0 or more, found {value!r}")
         units = int(whole + fraction[: self._decimals].ljust(self._decimals, "0"))
         steps, rest = divmod(units, self._units)
-        return None if rest else steps
+        if rest or fraction[self._decimals :].strip("0"):
+            raise self.off_grid(repr(value))
+        return steps
+
+    def counts(self, values: NDArray[np.float64]) -> NDArray[np.int32]:
+        """Return how many steps each value is, int32[n]; raises BadReference for the first that is off the grid."""
+        steps = np.multiply(np.asarray(values, dtype=np.float64), self._scale / self._units)
+        whole = np.rint(steps)
+        with np.errstate(invalid="ignore"):
+            good = (np.abs(steps - whole) <= _ARRAY_TOLERANCE) & (whole >= 0) & (whole <= _INT32_MAX)
+        if not good.all():
+            first = int(np.argmin(good))
+            raise self.off_grid(f"{float(np.ravel(values)[first])!r} at index {first}")
+        return whole.astype(np.int32)
 
     def value(self, steps: int) -> float:
-        """Return the float nearest to `steps` steps (an int by int division, so rounded once)."""
-        return steps * self._units / self._scale
+        """Return the float nearest to `steps` steps: one division of whole numbers, so rounded once."""
+        return int(steps) * self._units / self._scale
 
-    def counts(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the unrounded number of steps of each value, float64[n]; off by a few ulp at most."""
-        return np.multiply(values, self._scale / self._units)
+    def off_grid(self, found: str) -> BadReference:
+        """Return the error that says that `found` does not lie on this grid."""
+        return BadReference(
+            f"{self.owner}: {found} is not 0 to {_INT32_MAX} whole steps of {self.step}; "
+            "mend the step in data/reference/symbols.yml or the data"
+        )
+
+
+class _Known(dict[str, int]):
+    """Numbers of steps by their text. Venues repeat a few thousand texts all day, so most levels cost one look-up."""
+
+    def __init__(self, count: Callable[[str], int]) -> None:
+        super().__init__()
+        self._count = count
+
+    def __missing__(self, text: str) -> int:
+        if type(text) is not str:
+            raise TypeError(f"wanted decimal text, found {text!r}")
+        steps = self._count(text)
+        if len(self) >= _KNOWN_LIMIT:
+            self.clear()
+        self[text] = steps
+        return steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +129,16 @@ class Symbol:
         problems = list(_field_problems(self))
         if problems:
             raise BadReference(f"{self.name}: " + "; ".join(problems))
-        object.__setattr__(self, "price_grid", Grid(self.price_tick))
-        object.__setattr__(self, "size_grid", Grid(self.size_lot))
+        object.__setattr__(self, "price_grid", Grid(f"{self.name} price", self.price_tick))
+        object.__setattr__(self, "size_grid", Grid(f"{self.name} size", self.size_lot))
 
     def price_to_ticks(self, price: str | Decimal | float) -> int:
         """Return the price in ticks, exactly. Raises BadReference when the tick does not divide it."""
-        ticks = self.price_grid.count(price)
-        if ticks is None:
-            raise self._off_grid("price", price, "price_tick", self.price_tick)
-        return ticks
+        return self.price_grid.count(price)
 
     def size_to_lots(self, size: str | Decimal | float) -> int:
         """Return the size in lots, exactly. Raises BadReference when the lot does not divide it."""
-        lots = self.size_grid.count(size)
-        if lots is None:
-            raise self._off_grid("size", size, "size_lot", self.size_lot)
-        return lots
+        return self.size_grid.count(size)
 
     def prices_to_ticks(self, prices: NDArray[np.float64]) -> NDArray[np.int32]:
         """Return float64[n] prices as int32[n] ticks.
@@ -108,11 +146,11 @@ class Symbol:
         Raises BadReference for the first price that is more than a millionth of a tick off the grid, not finite,
         negative, or beyond int32.
         """
-        return self._to_steps(self.price_grid, prices, "price", "price_tick")
+        return self.price_grid.counts(prices)
 
     def sizes_to_lots(self, sizes: NDArray[np.float64]) -> NDArray[np.int32]:
         """Return float64[n] sizes as int32[n] lots; raises BadReference as `prices_to_ticks` does."""
-        return self._to_steps(self.size_grid, sizes, "size", "size_lot")
+        return self.size_grid.counts(sizes)
 
     def ticks_to_price(self, ticks: int) -> float:
         """Return the float nearest to the exact price of `ticks`."""
@@ -121,22 +159,6 @@ class Symbol:
     def lots_to_size(self, lots: int) -> float:
         """Return the float nearest to the exact size of `lots`."""
         return self.size_grid.value(lots)
-
-    def _to_steps(self, grid: Grid, values: NDArray[np.float64], what: str, key: str) -> NDArray[np.int32]:
-        steps = grid.counts(np.asarray(values, dtype=np.float64))
-        whole = np.rint(steps)
-        with np.errstate(invalid="ignore"):
-            good = (np.abs(steps - whole) <= _ARRAY_TOLERANCE) & (whole >= 0) & (whole <= _INT32_MAX)
-        if not good.all():
-            first = int(np.argmin(good))
-            raise self._off_grid(f"{what} at index {first}", float(np.ravel(values)[first]), key, grid.step)
-        return whole.astype(np.int32)
-
-    def _off_grid(self, what: str, found: object, key: str, step: Decimal) -> BadReference:
-        return BadReference(
-            f"{self.name}: {what} {found!r} is not a whole number (0 to {_INT32_MAX}) of {key} {step}; "
-            f"mend {key} in data/reference/symbols.yml or the data"
-        )
 
 
 class SymbolTable(Mapping[str, Symbol]):
