@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +99,7 @@ class Defects:
         self.counts: dict[str, int] = {}
         self.first_seen: dict[str, str] = {}
 
-    def count(self, kind: Defect, n: int = 1, where: str = "") -> None:
+    def count(self, kind: Defect, n: int | np.integer[Any] = 1, where: str = "") -> None:
         """Add n of a kind; nothing is noted for 0. `where` names the first of them."""
         if not n:
             return

@@ -1,0 +1,80 @@
+"""Prices and sizes that a file holds as floats, turned into ticks and lots, with the file and row in every refusal."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.events import LEVELS, BadReference
+from market.symbols import Symbol
+
+Floats = NDArray[np.float64]
+
+
+class Place(NamedTuple):
+    """Where values stand: the file, and the row (or line) int64[n] of each."""
+
+    path: Path
+    rows: NDArray[np.int64]
+
+
+def well_formed(bid_prices: Floats, bid_sizes: Floats, ask_prices: Floats, ask_sizes: Floats) -> NDArray[np.bool_]:
+    """Return bool[n]: sides [n, k] have finite positive prices and sizes, best first, missing levels (NaN) last."""
+    return _side_formed(bid_prices, bid_sizes, -1) & _side_formed(ask_prices, ask_sizes, +1)
+
+
+def to_ladder(
+    symbol: Symbol, prices: Floats, sizes: Floats, missing_ticks: int, place: Place
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return ticks and lots int32[LEVELS, n] of one side given as floats [n, k], NaN where a level is missing.
+
+    `place.rows` has one entry a row. Raises BadReference naming symbol, value, tick, file and row when a price is not
+    on the tick or a size not on the lot.
+    """
+    levels = min(LEVELS, prices.shape[1])
+    ticks, lots = np.full((LEVELS, len(prices)), missing_ticks, np.int32), np.zeros((LEVELS, len(prices)), np.int32)
+    price, size = (np.ascontiguousarray(side[:, :levels].T) for side in (prices, sizes))
+    there = ~np.isnan(price)
+    where = Place(place.path, np.broadcast_to(place.rows, there.shape)[there])
+    ticks[:levels][there] = to_ticks(symbol, price[there], where)
+    lots[:levels][there] = to_lots(symbol, size[there], where)
+    return ticks, lots
+
+
+def to_ticks(symbol: Symbol, prices: Floats, place: Place) -> NDArray[np.int32]:
+    """Return prices float64[n] as ticks int32[n]; raises BadReference naming also the file and the row."""
+    return _steps(symbol.prices_to_ticks, prices, place)
+
+
+def to_lots(symbol: Symbol, sizes: Floats, place: Place) -> NDArray[np.int32]:
+    """Return sizes float64[n] as lots int32[n]; raises BadReference naming also the file and the row."""
+    return _steps(symbol.sizes_to_lots, sizes, place)
+
+
+def _side_formed(prices: Floats, sizes: Floats, direction: int) -> NDArray[np.bool_]:
+    missing = np.isnan(prices)
+    whole = (prices > 0) & (prices < np.inf) & (sizes > 0) & (sizes < np.inf)
+    ordered = (np.diff(prices, axis=1) * direction > 0) | missing[:, 1:]
+    return np.asarray(np.all(whole | (missing & np.isnan(sizes)), axis=1) & np.all(ordered, axis=1))
+
+
+def _steps(convert: Callable[[Floats], NDArray[np.int32]], values: Floats, place: Place) -> NDArray[np.int32]:
+    try:
+        return convert(values)
+    except BadReference as error:
+        raise BadReference(f"{place.path}, row {place.rows[_first_refused(convert, values)]}: {error}") from error
+
+
+def _first_refused(convert: Callable[[Floats], NDArray[np.int32]], values: Floats) -> int:
+    """Halve towards the first value that is refused: the conversion alone knows its tolerance."""
+    accepted, refused = 0, len(values)
+    while refused - accepted > 1:
+        middle = (accepted + refused) // 2
+        try:
+            convert(values[accepted:middle])
+            accepted = middle
+        except BadReference:
+            refused = middle
+    return accepted
