@@ -6,13 +6,13 @@ that Dagster shows a cell stale when a neighbour it read has changed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import dagster as dg
 
+from archive.layout import day_bounds_ns
+
 DAY, SYMBOL = "day", "symbol"
-_NS_PER_SECOND = 1_000_000_000
-_NS_PER_DAY = 86_400 * _NS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,21 +30,16 @@ class Cell:
     @property
     def start_ns(self) -> int:
         """First nanosecond of the day, UTC."""
-        return day_start_ns(self.day)
+        return day_bounds_ns(self.day)[0]
 
     @property
     def end_ns(self) -> int:
         """First nanosecond of the next day, UTC."""
-        return self.start_ns + _NS_PER_DAY
+        return day_bounds_ns(self.day)[1]
 
     def shifted(self, days: int) -> "Cell":
         """The same symbol some days later (or earlier, when negative)."""
         return Cell(self.day + timedelta(days=days), self.symbol)
-
-
-def day_start_ns(day: date) -> int:
-    """First nanosecond of a UTC day, counted from the epoch."""
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * _NS_PER_SECOND
 
 
 def grid(first_day: date, last_day: date, symbols: Sequence[str]) -> dg.MultiPartitionsDefinition:

@@ -1,0 +1,147 @@
+"""The entry: every asset, check, job, schedule, sensor and resource, listed by hand.
+
+Asset functions live in their modules as plain functions; what Dagster should know of each (partitions, group, kinds,
+checks that block) is said here, so that one file shows the whole graph.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import dagster as dg
+
+from config.settings import Settings, load
+from pipelines import automation, ingestion, partitions, release, training
+from pipelines.artifacts import JsonIOManager
+from pipelines.features import features
+from pipelines.labels import labels
+from pipelines.progress import Progress, timed
+from pipelines.workspace import Workspace
+
+OWNER = "team:ml-platform"
+GRID_ASSETS = ("market_data", "gap_report", "features", "labels")
+TRAINING_ASSETS = ("training_set", "model", "onnx_bundle", "parity_report", "drift_report", "model_card", "candidate")
+
+
+def build(settings: Settings, today: date, progress: Progress | None = None) -> dg.Definitions:
+    """Everything Dagster loads, for one configuration.
+
+    Args:
+        today: the current UTC day; it bounds the grid when market.last_day is left open.
+        progress: told how far long assets have come; silent when left out.
+    """
+    workspace = Workspace(settings, today, progress or Progress())
+    make = _Maker(workspace)
+    ingest = dg.define_asset_job(
+        "ingest_job", selection=list(GRID_ASSETS), description="Market data, gap scan, features and labels of a cell."
+    )
+    train = dg.define_asset_job(
+        "train_job",
+        selection=list(TRAINING_ASSETS),
+        description="Train, calibrate, export, prove parity, draw the card, register a candidate.",
+    )
+    return dg.Definitions(
+        assets=[*make.grid_assets(), *make.training_assets()],
+        jobs=[ingest, train],
+        schedules=[automation.daily_schedule(ingest, settings.schedule, settings.market.symbols)],
+        sensors=[automation.backfill_sensor(ingest, settings.schedule)],
+        resources={"workspace": workspace, "io_manager": JsonIOManager(base_path=_storage(workspace))},
+        # The default executor starts an interpreter for every step: seconds each, for assets that take less.
+        executor=dg.in_process_executor,
+    )
+
+
+class _Maker:
+    """Turns the plain functions into assets of one workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._progress = workspace.progress
+        self._grid = partitions.grid(
+            workspace.settings.market.first_day, workspace.last_day, workspace.settings.market.symbols
+        )
+
+    def grid_assets(self) -> list[dg.AssetsDefinition]:
+        """The partitioned half: day x symbol."""
+        before, after = partitions.day_before(), partitions.day_after()
+        sound = dg.AssetDep("gap_report")
+        return [
+            self._cells(ingestion.market_data, "ingest", {"parquet"}, [], ("schema", "row_count", "symbol_reference"), ("trades_present",)),
+            self._cells(ingestion.gap_report, "quality", {"parquet"}, [dg.AssetDep("market_data")], ("no_damage",), ("no_gaps",)),
+            self._cells(
+                features, "features", {"numba", "parquet"},
+                [sound, dg.AssetDep("market_data", partition_mapping=before)], ("feature_rows", "features_finite"),
+            ),
+            self._cells(
+                labels, "labels", {"numba", "parquet"},
+                [dg.AssetDep("features"), dg.AssetDep("market_data", partition_mapping=after)], ("label_balance",),
+            ),
+        ]  # fmt: skip
+
+    def training_assets(self) -> list[dg.AssetsDefinition]:
+        """The other half: one model from all partitions."""
+        quality = ("beats_base_rate", "discriminates", "calibrated")
+        parity = ("parity_margin_bits", "parity_flips", "parity_probability")
+        return [
+            self._whole(training.training_set, "training", {"python"}, [dg.AssetDep("features"), dg.AssetDep("labels")]),
+            self._whole(training.model, "training", {"lightgbm"}, [], quality, ("precision_target",)),
+            self._whole(release.onnx_bundle, "export", {"onnx"}, [], ("bundle_verified",)),
+            self._whole(release.parity_report, "export", {"onnx"}, [], parity),
+            self._whole(release.drift_report, "monitor", {"evidently"}, [], (), ("feature_drift",)),
+            self._whole(release.model_card, "release", {"mlflow"}, []),
+            self._whole(release.candidate, "release", {"mlflow"}, []),
+        ]  # fmt: skip
+
+    def _cells(
+        self,
+        function: Callable[..., Any],
+        group: str,
+        kinds: set[str],
+        deps: Sequence[dg.AssetDep],
+        blocking: Sequence[str],
+        warning: Sequence[str] = (),
+    ) -> dg.AssetsDefinition:
+        return self._asset(
+            function, group, kinds, deps, blocking, warning,
+            partitions_def=self._grid, backfill_policy=dg.BackfillPolicy.single_run(),
+        )  # fmt: skip
+
+    def _whole(
+        self,
+        function: Callable[..., Any],
+        group: str,
+        kinds: set[str],
+        deps: Sequence[dg.AssetDep],
+        blocking: Sequence[str] = (),
+        warning: Sequence[str] = (),
+    ) -> dg.AssetsDefinition:
+        return self._asset(function, group, kinds, deps, blocking, warning)
+
+    def _asset(
+        self,
+        function: Callable[..., Any],
+        group: str,
+        kinds: set[str],
+        deps: Sequence[dg.AssetDep],
+        blocking: Sequence[str],
+        warning: Sequence[str],
+        **more: Any,
+    ) -> dg.AssetsDefinition:
+        name = function.__name__
+        specs = [dg.AssetCheckSpec(check, asset=name, blocking=True) for check in blocking]
+        specs += [dg.AssetCheckSpec(check, asset=name) for check in warning]
+        decorate = dg.asset(
+            group_name=group, kinds=kinds, owners=[OWNER], deps=list(deps), check_specs=specs, code_version="1", **more
+        )
+        return decorate(timed(function, self._progress))
+
+
+def _storage(workspace: Workspace) -> str:
+    return str(workspace.folder("artifacts"))
+
+
+def definitions() -> dg.Definitions:
+    """The definitions of config/app.yml as it stands, read when Dagster loads this code location."""
+    return build(load(), datetime.now(UTC).date())  # noqa: TID251 - an entry point owns the clock
+
+
+defs = definitions()

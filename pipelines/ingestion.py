@@ -1,0 +1,114 @@
+"""Ingestion: a day of one symbol from its source into the lake, and the gap scan that judges it.
+
+A partition that is already there is never replaced by a poorer one: a source that answers with less than the lake
+holds is refused, so that a half-dead feed cannot eat a good day.
+"""
+
+import dagster as dg
+
+from archive.errors import CorruptPartition, MissingLake, MissingPartition, SchemaVersionError
+from archive.layout import BOOK
+from archive.partition import Partition
+from archive.sources.day import DayOfMarket
+from archive.sources.protocol import Source
+from pipelines.checks import Finding, check_results
+from pipelines.errors import DamagedPartition
+from pipelines.gap_gate import damaged, scan_cells
+from pipelines.partitions import Cell, cells
+from pipelines.workspace import Workspace
+
+BACKFILL_TAG = "tidegate/backfill"
+"""Run tag: read from the backfill source instead of the primary one."""
+
+
+def market_data(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """Order book and trades of the day in ticks, lots and nanoseconds, as the source recorded them.
+
+    Every row that a source drops or mends is counted by kind in the partition's metadata; nothing vanishes silently.
+    """
+    source = workspace.source(backfill=BACKFILL_TAG in context.run_tags)
+    asked = cells(context)
+    findings: list[Finding] = []
+    for done, each in enumerate(asked):
+        workspace.progress.step("market_data", done, len(asked), each.key)
+        book, trades, day = ingest_cell(workspace, source, each)
+        findings += examine(workspace, each, book, trades)
+        context.add_asset_metadata(
+            {"book_rows": book.rows, "trade_rows": trades.rows, "sha256": book.content_sha256, **day.defects},
+            partition_key=each.key,
+        )
+    workspace.progress.step("market_data", len(asked), len(asked))
+    return dg.MaterializeResult(metadata={"source": source.name}, check_results=check_results(findings))
+
+
+def ingest_cell(workspace: Workspace, source: Source, at: Cell) -> tuple[Partition, Partition, DayOfMarket]:
+    """Read one cell from the source and write its two tables.
+
+    Raises:
+        SourceError: the source cannot be read.
+        EmptyPartition: the source has no book row for that day.
+        DamagedPartition: the lake holds a richer day than the source now offers.
+    """
+    day = source.read_day(workspace.symbols[at.symbol], at.day)
+    _refuse_poorer(workspace, at, len(day.book))
+    notes = {
+        "defects": dict(day.defects),
+        "first_seen": dict(day.first_seen),
+        "breaks": [{"expected": b.expected, "seen": b.seen, "exchange_ns": b.exchange_ns} for b in day.breaks],
+    }
+    book = workspace.lake.write_book(at.symbol, at.day, day.book, source=source.name, notes=notes)
+    trades = workspace.lake.write_trades(at.symbol, at.day, day.trades, source=source.name, allow_empty=True)
+    return book, trades, day
+
+
+def examine(workspace: Workspace, at: Cell, book: Partition, trades: Partition) -> list[Finding]:
+    """What the blocking checks ask of an ingested day: the schema, enough rows, a sane symbol reference."""
+    least = workspace.settings.ingest.min_book_rows
+    problems = table_problems(workspace.symbols, [at.symbol])
+    return [
+        Finding("schema", at.key, *_readable(workspace, at)),
+        Finding("row_count", at.key, book.rows >= least, f"{book.rows} book rows, at least {least} wanted"),
+        Finding("trades_present", at.key, trades.rows > 0, f"{trades.rows} trades", warn_only=True),
+        Finding("symbol_reference", at.key, not problems, "; ".join(problems) or "agrees with symbols.yml"),
+    ]
+
+
+def gap_report(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """Missing partitions, silent stretches, sequence breaks and foreign schema versions of these cells.
+
+    A day that was silent for longer than `ingest.max_silent_seconds_per_day` is damaged and blocks what reads it;
+    shorter gaps only warn, since labels never look across them.
+    """
+    asked = cells(context)
+    report = scan_cells(workspace, asked)
+    damage = damaged(workspace, asked, report)
+    findings: list[Finding] = []
+    for each in asked:
+        gaps = report.of(each.symbol, each.day)
+        findings.append(Finding("no_damage", each.key, each not in damage, damage.get(each, "sound")))
+        findings.append(Finding("no_gaps", each.key, not gaps, "; ".join(map(str, gaps)) or "none", warn_only=True))
+    return dg.MaterializeResult(
+        metadata={"report": dg.MetadataValue.md(report.to_markdown()), "damaged_partitions": len(damage)},
+        check_results=check_results(findings),
+    )
+
+
+def _readable(workspace: Workspace, at: Cell) -> tuple[bool, str]:
+    try:
+        version = workspace.lake.info(BOOK, at.symbol, at.day).schema_version
+    except (SchemaVersionError, CorruptPartition) as error:
+        return False, str(error)
+    return True, f"version {version}"
+
+
+def _refuse_poorer(workspace: Workspace, at: Cell, rows: int) -> None:
+    try:
+        held = workspace.lake.info(BOOK, at.symbol, at.day)
+    except (MissingLake, MissingPartition, CorruptPartition, SchemaVersionError):
+        return
+    least = held.rows * (1 - workspace.settings.ingest.max_shrink_share)
+    if rows < least:
+        raise DamagedPartition(
+            f"{at.key}: the source offers {rows} book rows, the lake holds {held.rows}; at least {least:.0f} wanted. "
+            f"Repair the source, or delete {held.path} first if the lake is wrong"
+        )
