@@ -63,7 +63,7 @@ $(READY): requirements.lock pyproject.toml
 	@echo "== installing $$(grep -c == requirements.lock) packages from requirements.lock (about a minute with uv, five with pip)"
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1" || \
 		echo "   uv could not be installed; pip goes on"
-	@if test -x $(BIN)/uv && $(BIN)/uv pip install --python $(BIN)/python -r requirements.lock \
+	@if test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock \
 		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .; then :; else \
 		echo "   installing with pip"; \
 		$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock \
