@@ -19,7 +19,7 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 GAP_FLOOR_NS: Final = 10_000_000_000
 """Shortest silence a footer records; a scan for shorter ones has to read the rows."""
 LATE_LIMIT_NS: Final = 60_000_000_000
-"""How long before its day a late row's own time may lie; it counts as of the day's first nanosecond."""
+"""How far before its day the first row's own time may lie (a late row); it counts as of the day's first instant."""
 BREAKS_KEPT: Final = 1_000
 """Sequence breaks whose times a footer records; `break_count` is exact beyond that."""
 
@@ -147,11 +147,11 @@ def _check_day(table: Table, symbol: str, day: date, times_ns: NDArray[np.int64]
     if not len(times_ns):
         return
     start_ns, end_ns = day_bounds_ns(day)
-    earliest_ns, latest_ns = int(times_ns.min()), int(event_ns[-1])
-    if earliest_ns < start_ns - LATE_LIMIT_NS or latest_ns >= end_ns:
+    first_ns, latest_ns = int(times_ns[0]), int(event_ns[-1])
+    if first_ns < start_ns - LATE_LIMIT_NS or latest_ns >= end_ns:
         raise BadColumns(
             f"table {table.name}, {symbol} {day}: rows must lie within that UTC day, but {table.event_time} runs from "
-            f"{clock_text(earliest_ns)} to {clock_text(latest_ns)}; split the rows at midnight"
+            f"{clock_text(first_ns)} to {clock_text(latest_ns)}; split the rows at midnight"
         )
 
 
@@ -159,8 +159,8 @@ def _breaks_ns(columns: Columns, event_ns: NDArray[np.int64]) -> NDArray[np.int6
     # A reset on the first row is where the recording starts; only a later one broke a running sequence.
     if "sequence" not in columns:
         return event_ns[:0]
-    after_first: NDArray[np.int64] = event_ns[1:]
-    return after_first[(columns["flags"][1:] & BOOK_RESET) != 0]
+    resets: NDArray[np.bool_] = (columns["flags"][1:] & BOOK_RESET) != 0
+    return event_ns[1:][resets]
 
 
 def _content_sha256(columns: Columns) -> str:

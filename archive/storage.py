@@ -18,11 +18,15 @@ from upath import UPath
 
 from archive.errors import ArchiveBusy, WriteFailed
 
-Fill = Callable[[BinaryIO], None]
+Fill = Callable[[BinaryIO], object]
 
 
 class Stamp(NamedTuple):
-    """What changes when a file does, known without opening it: size and modification time (ns) or entity tag."""
+    """What changes when a file does, known without opening it.
+
+    `version` is the modification time (ns) and inode of a local file (two writes may fall into one tick of the file
+    system's clock), the entity tag of an object.
+    """
 
     size_bytes: int
     version: str
@@ -96,7 +100,7 @@ class LocalFiles:
         for key in keys:
             with suppress(FileNotFoundError):
                 status = os.stat(prefix + key)  # noqa: PTH116 (thousands of them: a Path each would double the time)
-                found[key] = Stamp(status.st_size, str(status.st_mtime_ns))
+                found[key] = Stamp(status.st_size, f"{status.st_mtime_ns}-{status.st_ino}")
         return found
 
     def open(self, key: str) -> Any:

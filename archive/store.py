@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from archive import layout
 from archive.errors import EmptyPartition, MissingLake, MissingPartition, SchemaVersionError
 from archive.layout import BOOK, TRADES, Columns
-from archive.partition import Json, Partition, describe
+from archive.partition import Json, Partition, describe, event_times_ns
 from archive.reading import PartitionFile, open_partition
 from archive.storage import Storage, open_storage
 from market.columns import BookColumns, TradeColumns
@@ -128,6 +128,11 @@ class Lake:
         layout.table_named(table)
         self._check_root()
         return [(symbol, day) for symbol in self._symbols(table) for day in self._days(table, symbol)]
+
+    def event_times_ns(self, table: str, symbol: str, day: date) -> NDArray[np.int64]:
+        """Return the monotone event times [n] int64 of a partition's rows, reading that one column."""
+        name = layout.table_named(table).event_time
+        return event_times_ns(self.read(table, symbol, day, [name])[name], day)
 
     def read(
         self,
