@@ -107,7 +107,7 @@ def _kind(annotation: Any) -> str:
     if origin is tuple:
         return f"list of {_kind(inner[0])}"
     if origin in (Union, UnionType):
-        return f"{_kind(next(part for part in inner if part is not NoneType))}, or empty"
+        return " or ".join("empty" if part is NoneType else _kind(part) for part in inner)
     names = {int: "whole number", float: "number", bool: "true or false", str: "text"}
     return names.get(annotation) or str(annotation.__name__).lower()
 

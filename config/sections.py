@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from market.candidates import CandidateRule
     from market.labels import BarrierRule
 
-_SYMBOL = r"^[A-Z0-9_-]+$"
+Recorded = Literal[
+    "standx", "binance_ws", "binance_vision", "binance_spot_diff", "hyperliquid", "bitstamp_l3", "tardis"
+]
+"""Formats of recordings that archive.sources reads."""
 
 
 class Paths(Section):
@@ -32,16 +35,9 @@ class Paths(Section):
 class Source(Section):
     """Where the days of market data come from."""
 
-    kind: Literal[
-        "simulator",
-        "standx",
-        "binance_ws",
-        "binance_vision",
-        "binance_spot_diff",
-        "hyperliquid",
-        "bitstamp_l3",
-        "tardis",
-    ] = knob("simulator", "Format of the recordings, or simulator for seeded synthetic days.")
+    kind: Literal["simulator", Recorded] = knob(
+        "simulator", "Format of the recordings, or simulator for seeded synthetic days."
+    )
     path: Anchored | None = knob(None, "Folder that holds the recordings; empty for the simulator.")
 
     @model_validator(mode="after")
@@ -51,12 +47,31 @@ class Source(Section):
         return self
 
 
+class Backfill(Section):
+    """Where a missing or damaged day is fetched from when it is asked for again."""
+
+    kind: Literal["same", Recorded] = knob("same", "Format of the second source; same asks source once more.")
+    path: Anchored | None = knob(None, "Folder of the second source; empty when kind is same.")
+
+    @model_validator(mode="after")
+    def _recordings_have_a_place(self) -> Self:
+        if self.kind != "same" and self.path is None:
+            raise ValueError(f"backfill.path must name a folder when backfill.kind is {self.kind}, was empty")
+        return self
+
+
 class Simulator(Section):
-    """The synthetic market, read when source.kind is simulator."""
+    """The synthetic market, read when source.kind is simulator; its one planted gap is healed by a backfill."""
 
     seed: int = knob(7, "Seed of every random choice; the same seed makes the same days.", ge=0, le=2**31 - 1)
-    hours_per_day: float = knob(2.0, "How much of each day is simulated, from midnight on.", "hours", gt=0, le=24)
-    depth_interval_ms: int = knob(100, "Time between two depth updates.", "milliseconds", ge=1, le=10_000)
+    depth_interval_ms: int = knob(500, "Time between two depth updates.", "milliseconds", ge=1, le=10_000)
+    order_flow_effect: float = knob(
+        0.4, "Share of the price's variance that order flow announces; 0 is a coin.", "share", ge=0, lt=1
+    )
+    gap_symbol: str = knob("BTCUSDT", "Symbol whose feed goes silent once; empty plants no gap.")
+    gap_day: date = knob(date(2026, 1, 6), "Day of the planted gap, UTC.")
+    gap_start_hour: float = knob(9.5, "Start of the planted gap, after midnight.", "hours", ge=0, lt=24)
+    gap_minutes: float = knob(25.0, "Length of the planted gap.", "minutes", ge=0, le=1_440)
 
 
 class Market(Section):
@@ -64,7 +79,7 @@ class Market(Section):
 
     symbols: tuple[str, ...] = knob(("BTCUSDT", "ETHUSDT"), "Symbols by their names in the symbol table.", min_length=1)
     first_day: date = knob(date(2026, 1, 5), "First day, UTC.")
-    last_day: date | None = knob(None, "Last day, UTC, itself included; empty goes on up to yesterday.")
+    last_day: date | None = knob(date(2026, 1, 8), "Last day, UTC, itself included; empty goes on up to yesterday.")
 
     @model_validator(mode="after")
     def _range_and_symbols_make_sense(self) -> Self:
@@ -76,10 +91,17 @@ class Market(Section):
 
 
 class Ingest(Section):
-    """What counts as a hole in a day of data."""
+    """What makes a day of data fit to be read by the assets behind it."""
 
     gap_threshold_seconds: float = knob(
         60.0, "A silence of the book longer than this is a gap.", "seconds", ge=10, le=86_400
+    )
+    max_silent_seconds_per_day: float = knob(
+        900.0, "A day with more silence than this in its gaps is damaged.", "seconds", ge=0, le=86_400
+    )
+    min_book_rows: int = knob(1_000, "Fewest book rows of a day.", "rows", ge=1, le=1_000_000_000)
+    max_shrink_share: float = knob(
+        0.01, "Share of its rows a partition may lose when it is ingested again.", "share", ge=0, le=1
     )
 
 
@@ -120,7 +142,7 @@ class Label(Section):
 
 
 class Training(Section):
-    """How the model is fitted; the last days in time are kept from the trees, for stopping and for calibration."""
+    """How the model is fitted, on rows in time order: trees, then stopping, then calibration, then the test days."""
 
     learning_rate: float = knob(0.02, "Shrinkage of each tree.", gt=0, le=1)
     num_leaves: int = knob(15, "Leaves of a tree.", "leaves", ge=2, le=1_024)
@@ -137,9 +159,14 @@ class Training(Section):
         1, "Threads of the trainer; one keeps a bundle's sha256 reproducible.", "threads", ge=1, le=256
     )
     seed: int = knob(7, "Seed of every random choice of the trainer.", ge=0, le=2**31 - 1)
-    validation_share: float = knob(0.15, "Share of the time span that decides when to stop.", "share", gt=0, lt=0.5)
-    calibration_share: float = knob(0.15, "Share of the time span the calibrator is fitted on.", "share", gt=0, lt=0.5)
+    validation_share: float = knob(0.15, "Share of the time span that decides when to stop.", "share", gt=0, lt=0.4)
+    calibration_share: float = knob(0.15, "Share of the time span the calibrator is fitted on.", "share", gt=0, lt=0.4)
     calibration: Literal["isotonic", "platt"] = knob("isotonic", "Shape of the calibrator behind the trees.")
+    calibration_steps: int = knob(30, "Most knots of the isotonic calibrator.", "knots", ge=2, le=10_000)
+    min_piece_rows: int = knob(
+        200, "Fewest rows in each of the pieces for fitting, stopping and calibration.", "rows", ge=1, le=1_000_000
+    )
+    test_days: int = knob(1, "Last days that neither trees nor calibrator see.", "days", ge=1, le=365)
 
 
 class Evaluation(Section):
@@ -152,6 +179,13 @@ class Evaluation(Section):
     psi_warn: float = knob(0.20, "PSI of a feature against the former release that is worth a look.", gt=0, le=10)
     psi_block: float = knob(0.30, "PSI of a feature that stops the release.", gt=0, le=10)
     ks_block: float = knob(0.20, "Kolmogorov-Smirnov distance of a feature that stops the release.", gt=0, le=1)
+
+    min_candidates_per_day: int = knob(
+        100, "Fewest candidates a day of features must hold.", "rows", ge=1, le=10_000_000
+    )
+    min_class_share: float = knob(
+        0.02, "Least share of wins, and of losses, among a day's labels.", "share", ge=0, lt=0.5
+    )
 
     @model_validator(mode="after")
     def _a_warning_comes_before_a_block(self) -> Self:
@@ -186,6 +220,7 @@ class Registry(Section):
 class Schedule(Section):
     """When Dagster works by itself."""
 
+    automatic: bool = knob(True, "Whether the daily schedule and the backfill sensor start switched on.")
     daily_hour: int = knob(1, "Hour at which the day before is ingested, UTC.", "hour", ge=0, le=23)
     backfill_seconds: int = knob(
         300, "Time between two looks for missing or gapped partitions.", "seconds", ge=30, le=86_400

@@ -17,6 +17,7 @@ from config.errors import SettingsError, problems_in
 from config.knobs import Knob, Section, knobs_of
 from config.loading import Tree, read, shown_path
 from config.sections import (
+    Backfill,
     Candidate,
     Evaluation,
     Ingest,
@@ -39,6 +40,7 @@ class Settings(Section):
 
     paths: Paths = Field(default_factory=Paths)
     source: Source = Field(default_factory=Source)
+    backfill: Backfill = Field(default_factory=Backfill)
     simulator: Simulator = Field(default_factory=Simulator)
     market: Market = Field(default_factory=Market)
     ingest: Ingest = Field(default_factory=Ingest)
@@ -49,6 +51,13 @@ class Settings(Section):
     parity: Parity = Field(default_factory=Parity)
     registry: Registry = Field(default_factory=Registry)
     schedule: Schedule = Field(default_factory=Schedule)
+
+    @property
+    def backfill_source(self) -> Source | None:
+        """The second source as a Source, or None when a backfill asks the first one again."""
+        if self.backfill.kind == "same":
+            return None
+        return Source(kind=self.backfill.kind, path=self.backfill.path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,52 @@
 """Sections become the rules of the packages that use them."""
 
 import dataclasses
+from pathlib import Path
+from typing import get_args
 
+import pytest
+
+from archive.sources.protocol import KINDS
+from config.sections import Backfill, Candidate, Label, Recorded, Source, Training
 from config.settings import Settings
 from market.candidates import CandidateRule
 from market.labels import BarrierRule
+from pipelines.estimator import TrainingRule
 
 
-def test_sections_become_the_rules_of_the_market() -> None:
-    """The schema and the rule classes name the same fields, and the values arrive."""
-    settings = Settings()
-    assert [field.name for field in dataclasses.fields(CandidateRule)] == list(type(settings.candidate).model_fields)
-    assert [field.name for field in dataclasses.fields(BarrierRule)] == list(type(settings.label).model_fields)
-    assert settings.candidate.rule().interval_ms == settings.candidate.interval_ms
-    assert settings.label.rule().horizon_seconds == settings.label.horizon_seconds
+def test_sections_name_the_fields_of_their_rules() -> None:
+    """The schema and the rule classes cannot drift apart."""
+    assert [field.name for field in dataclasses.fields(CandidateRule)] == list(Candidate.model_fields)
+    assert [field.name for field in dataclasses.fields(BarrierRule)] == list(Label.model_fields)
+    assert {field.name for field in dataclasses.fields(TrainingRule)} <= set(Training.model_fields)
+
+
+def test_values_arrive_in_the_rules() -> None:
+    """Nothing is renamed or rescaled on the way."""
+    assert dataclasses.asdict(Candidate(interval_ms=500).rule()) == Candidate(interval_ms=500).model_dump()
+    assert dataclasses.asdict(Label(horizon_seconds=5).rule()) == Label(horizon_seconds=5).model_dump()
+
+
+def test_training_defaults_are_the_trainers_own() -> None:
+    """One set of defaults, wherever a rule is built."""
+    given = Training().model_dump()
+    assert {name: given[name] for name in dataclasses.asdict(TrainingRule())} == dataclasses.asdict(TrainingRule())
+
+
+@pytest.mark.parametrize("edge", [1e-9, 0.399999])
+def test_every_share_the_schema_takes_is_one_the_trainer_takes(edge: float) -> None:
+    """A value that passes the check at the door does not fail an hour later."""
+    section = Training(validation_share=edge, calibration_share=edge)
+    TrainingRule(validation_share=section.validation_share, calibration_share=section.calibration_share)
+
+
+def test_every_recorded_format_can_be_configured() -> None:
+    """A new importer is a new word in the schema."""
+    assert set(get_args(Recorded)) == set(KINDS)
+
+
+def test_a_backfill_asks_the_first_source_again_unless_told_otherwise() -> None:
+    """None means the same source; a second one comes as a Source of its own."""
+    assert Settings().backfill_source is None
+    second = Settings(backfill=Backfill(kind="standx", path=Path("/recorded"))).backfill_source
+    assert second == Source(kind="standx", path=Path("/recorded"))

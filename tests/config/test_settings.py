@@ -110,6 +110,7 @@ def test_relative_paths_start_above_the_folder_of_the_file(tmp_path: Path) -> No
         ("labels: {}", "labels is not a key; did you mean label?"),
         ("qqq: {}", "qqq is not a key; remove it"),
         ("source: {kind: standx}", "source.path must name a folder when source.kind is standx, was empty"),
+        ("backfill: {kind: standx}", "backfill.path must name a folder when backfill.kind is standx, was empty"),
         ("market: {symbols: [A, B, A]}", "market.symbols must name each symbol once, was given A again"),
         (
             "market: {first_day: 2026-01-05, last_day: 2026-01-04}",
