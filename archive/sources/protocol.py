@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from archive.errors import SourceError
+from archive.sources.binance_ws import BinanceWsSource
 from archive.sources.day import DayOfMarket
 from archive.sources.standx import StandxSource
 from market.symbols import Symbol, SymbolTable
@@ -37,6 +38,7 @@ class Source(Protocol):
 
 
 _KINDS: Mapping[str, Callable[[Path, SymbolTable], Source]] = {
+    BinanceWsSource.name: BinanceWsSource,
     StandxSource.name: StandxSource,
 }
 KINDS = tuple(_KINDS)

@@ -22,14 +22,17 @@ Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
 
-def settle_book(book: BookColumns, bounds: DayBounds, defects: Defects) -> tuple[BookColumns, slice]:
-    """Drop repeated and crossed rows, hold the local clock, set the flags.
+def settle_book(
+    book: BookColumns, bounds: DayBounds, defects: Defects, *, drop_repeats: bool = False
+) -> tuple[BookColumns, slice]:
+    """Drop crossed rows, hold the local clock, set the flags.
 
-    BOOK_RESET already set stays; the very first row gets it, and so does the row after a crossed one. Returns the rows
-    and which of them are the day's.
+    BOOK_RESET already set stays; the very first row gets it, and so does the row after a crossed one. With
+    `drop_repeats` rows equal in time and levels to the one before go too, as whole-book snapshots stored twice. Returns
+    the rows and which of them are the day's.
     """
     inside = _inside(book.exchange_ns, bounds)
-    repeated = _repeated(book)
+    repeated = _repeated(book) if drop_repeats else np.zeros(len(book), bool)
     crossed = (book.bid_ticks[0] > book.ask_ticks[0]) & ~repeated
     defects.count(Defect.DUPLICATES, np.count_nonzero(repeated & inside))
     defects.count(Defect.CROSSED, np.count_nonzero(crossed & inside))

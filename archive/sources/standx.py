@@ -65,7 +65,7 @@ class StandxSource:
         counts = {hour: defects if hour.date() == day else Defects() for hour in hours}
         snapshots = [_book_hour(self._file("orderbook", symbol, hour), symbol, counts[hour]) for hour in hours]
         prints = [self._trade_hour(symbol, hour, counts[hour]) for hour in hours]
-        book, book_rows = settle_book(BookColumns.concat(snapshots), bounds, defects)
+        book, book_rows = settle_book(BookColumns.concat(snapshots), bounds, defects, drop_repeats=True)
         trades, trade_rows = settle_trades(TradeColumns.concat(prints), bounds, defects)
         trades.aggressor[:] = infer(trades, book, published_step(book))
         rows = book.slice(book_rows.start, book_rows.stop)
