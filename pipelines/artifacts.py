@@ -139,6 +139,54 @@ class TrainedModel(msgspec.Struct, frozen=True):
         )
 
 
+class ExportedBundle(msgspec.Struct, frozen=True):
+    """A verified bundle in a folder named by its sha256."""
+
+    folder: str
+    sha256: str
+    model_id: str
+    onnx_bytes: int
+
+
+class ProofLine(msgspec.Struct, frozen=True):
+    """The comparison of one kind of rows."""
+
+    kind: str
+    rows: int
+    margin_mismatches: int
+    flips: int
+    max_abs_diff: float
+
+
+class ProvenBundle(msgspec.Struct, frozen=True):
+    """A bundle with the result of its parity proof."""
+
+    bundle: ExportedBundle
+    rows: int
+    margin_mismatches: int
+    prob_mismatches: int
+    flips: int
+    max_abs_diff: float
+    first_bad: str
+    lines: list[ProofLine]
+
+    def table(self) -> str:
+        """The proof by kind of row, as Markdown."""
+        head = "| rows | count | differing margins | flips | greatest difference |\n|---|---|---|---|---|"
+        rows = [
+            f"| {line.kind} | {line.rows:,} | {line.margin_mismatches} | {line.flips} | {line.max_abs_diff:.3g} |"
+            for line in self.lines
+        ]
+        return "\n".join([head, *rows])
+
+
+class RecordedRun(msgspec.Struct, frozen=True):
+    """The MLflow run that holds the card and the bundle of a model."""
+
+    run_id: str
+    bundle_sha256: str
+
+
 class JsonIOManager(dg.UPathIOManager):
     """Keeps structs as JSON, a file an asset, written beside and renamed so that no reader meets half a file."""
 

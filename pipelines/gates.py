@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from config.sections import Evaluation
-from evaluation.parity import ParityReport
+from pipelines.artifacts import ProvenBundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def quality_gates(metrics: Mapping[str, float], tau_reached: bool, rules: Evalua
     ]
 
 
-def parity_gates(report: ParityReport) -> list[Gate]:
+def parity_gates(report: ProvenBundle) -> list[Gate]:
     """Judge the exported graph: not one differing bit of a margin, not one decision that flips."""
     return [
         Gate("parity_margin_bits", report.margin_mismatches, "0 differing margins", not report.margin_mismatches, True),

@@ -5,12 +5,14 @@ holds is refused, so that a half-dead feed cannot eat a good day.
 """
 
 import dagster as dg
+import numpy as np
 
 from archive.errors import CorruptPartition, MissingLake, MissingPartition, SchemaVersionError
 from archive.layout import BOOK
 from archive.partition import Partition
 from archive.sources.day import DayOfMarket
 from archive.sources.protocol import Source
+from market.symbols import Symbol
 from pipelines.checks import Finding, check_results
 from pipelines.errors import DamagedPartition
 from pipelines.gap_gate import damaged, scan_cells
@@ -32,7 +34,7 @@ def market_data(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[W
     for done, each in enumerate(asked):
         workspace.progress.step("market_data", done, len(asked), each.key)
         book, trades, day = ingest_cell(workspace, source, each)
-        findings += examine(workspace, each, book, trades)
+        findings += examine(workspace, each, book, trades, day)
         context.add_asset_metadata(
             {"book_rows": book.rows, "trade_rows": trades.rows, "sha256": book.content_sha256, **day.defects},
             partition_key=each.key,
@@ -61,16 +63,32 @@ def ingest_cell(workspace: Workspace, source: Source, at: Cell) -> tuple[Partiti
     return book, trades, day
 
 
-def examine(workspace: Workspace, at: Cell, book: Partition, trades: Partition) -> list[Finding]:
-    """What the blocking checks ask of an ingested day: the schema, enough rows, a sane symbol reference."""
+def examine(workspace: Workspace, at: Cell, book: Partition, trades: Partition, day: DayOfMarket) -> list[Finding]:
+    """What the blocking checks ask of an ingested day: the schema, enough rows, a symbol reference that fits it."""
     least = workspace.settings.ingest.min_book_rows
-    problems = table_problems(workspace.symbols, [at.symbol])
+    problem = reference_problem(workspace.symbols[at.symbol], day)
     return [
         Finding("schema", at.key, *_readable(workspace, at)),
         Finding("row_count", at.key, book.rows >= least, f"{book.rows} book rows, at least {least} wanted"),
         Finding("trades_present", at.key, trades.rows > 0, f"{trades.rows} trades", warn_only=True),
-        Finding("symbol_reference", at.key, not problems, "; ".join(problems) or "agrees with symbols.yml"),
+        Finding("symbol_reference", at.key, not problem, problem or "prices and sizes use the grid of symbols.yml"),
     ]
+
+
+def reference_problem(symbol: Symbol, day: DayOfMarket) -> str:
+    """Say how the day contradicts the symbol's tick or lot, or return an empty text.
+
+    A grid that is too coarse never gets this far: the importer refuses a price between two ticks. One that is too fine
+    shows as prices (or sizes) that are all multiples of several steps.
+    """
+    two_sided = day.book.ask_lots[0] > 0
+    prices = [day.book.bid_ticks[0], day.book.ask_ticks[0][two_sided], day.trades.price_ticks]
+    sizes = [day.book.bid_lots[0], day.book.ask_lots[0], day.trades.size_lots]
+    for name, columns, step in (("price_tick", prices, symbol.price_tick), ("size_lot", sizes, symbol.size_lot)):
+        found = int(np.gcd.reduce([int(np.gcd.reduce(column, initial=0)) for column in columns]))
+        if found > 1:
+            return f"{symbol.name}: {name} is {step} in symbols.yml, but the day moves in steps of {found * step}"
+    return ""
 
 
 def gap_report(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:

@@ -64,7 +64,7 @@ def train(workspace: Workspace, training_set: TrainingSet) -> TrainedModel:
     # A label decided inside the test days would tell the trees about them.
     known = known.where(known.t_ns < test.t_ns[0] - horizon_ns)
     rows, won, t_ns = known.both_sides()
-    fitted = fit(rows, won, t_ns, horizon_ns, rule, settings.seed)
+    fitted = fit(rows, won, t_ns, horizon_ns=horizon_ns, rule=rule, seed=settings.seed)
     gates = workspace.settings.evaluation
     tau = choose_threshold(fitted, _held_out(known, horizon_ns, rule), gates.precision_target, gates.min_samples)
     rate = float(won.mean())

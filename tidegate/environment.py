@@ -1,12 +1,13 @@
 """The environment every process of ours runs in: no telemetry, one thread a library, Dagster's home under var/."""
 
 import os
-import sys
 from pathlib import Path
 
 from config.settings import Settings, load
-from config.sections import Source
 from tidegate.recordings import overrides
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The checkout: workspace.yaml and the configuration lie below it."""
 
 _FIXED = {
     "DO_NOT_TRACK": "1",

@@ -1,0 +1,44 @@
+"""Progress bars for the assets of a run."""
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Drawing
+
+from pipelines.progress import Progress
+
+
+class Bars(Progress):
+    """Draws a bar for every asset that reports; used as a context, once for each stage."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+        self._drawing: Drawing | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "Bars":
+        columns = (
+            SpinnerColumn(finished_text="[green]+"), TextColumn("{task.description:<16}"), BarColumn(bar_width=28),
+            MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("[dim]{task.fields[detail]}"),
+        )  # fmt: skip
+        self._drawing = Drawing(*columns, console=self._console)
+        self._drawing.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._drawing is not None:
+            self._drawing.stop()
+        self._drawing = None
+        self._tasks.clear()
+
+    def step(self, asset: str, done: int, total: int, detail: str = "") -> None:
+        """Move the asset's bar to `done` of `total`; a second block of the same asset goes on where the first ended."""
+        if self._drawing is None:
+            return
+        if asset not in self._tasks:
+            self._tasks[asset] = self._drawing.add_task(asset, total=total, detail=detail)
+        self._drawing.update(self._tasks[asset], completed=done, total=total, detail="" if done == total else detail)

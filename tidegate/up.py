@@ -1,0 +1,138 @@
+"""The pages of a stack on one machine: Dagster and MLflow on loopback, started together and stopped together."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from tidegate.environment import ROOT, prepare
+
+_HOST = "127.0.0.1"
+_START_SECONDS = 180
+_STOP_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One server: its command, the page it shows, and a path that answers once it is ready."""
+
+    name: str
+    command: Sequence[str]
+    port: int
+    health: str
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it."""
+        return f"http://{_HOST}:{self.port}"
+
+
+def serve(source: Path | None, dagster_port: int, mlflow_port: int) -> int:
+    """Start both servers, say where they are, and wait for Ctrl-C or for one of them to end.
+
+    Returns 0 when stopped by hand, 1 when a port was taken or a server ended by itself.
+    """
+    console = Console()
+    settings = prepare(source)
+    registry = settings.registry
+    pages = pages_of(registry.tracking_uri, str(registry.artifacts), dagster_port, mlflow_port)
+    for page in pages:
+        if port_taken(page.port):
+            console.print(f"[red]{page.name}: port {page.port} is taken; choose another with --{page.name.lower()}-port")
+            return 1
+    logs = Path(settings.paths.var) / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    processes = [start(page, logs / f"{page.name.lower()}.log") for page in pages]
+    try:
+        return _watch(console, pages, processes, logs)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        stop(processes)
+
+
+def pages_of(tracking_uri: str, artifacts: str, dagster_port: int, mlflow_port: int) -> tuple[Page, Page]:
+    """The two servers with their commands."""
+    dagster = [
+        sys.executable, "-m", "dagster", "dev", "-w", str(ROOT / "workspace.yaml"), "-h", _HOST, "-p", str(dagster_port),
+    ]  # fmt: skip
+    mlflow = [
+        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri, "--artifacts-destination",
+        artifacts, "--host", _HOST, "--port", str(mlflow_port), "--workers", "1",
+    ]  # fmt: skip
+    return Page("Dagster", dagster, dagster_port, "/server_info"), Page("MLflow", mlflow, mlflow_port, "/health")
+
+
+def port_taken(port: int) -> bool:
+    """Whether something already answers on a loopback port."""
+    with socket.socket() as probe:
+        return probe.connect_ex((_HOST, port)) == 0
+
+
+def start(page: Page, log: Path, environ: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start one server with its output in a log file.
+
+    A shell that starts us in the background ignores SIGINT, Dagster copies that handler onto SIGTERM, and could then
+    not be stopped; so the child starts with the default handler.
+    """
+    with log.open("wb") as out:
+        return subprocess.Popen(  # noqa: S603 - the commands are ours
+            page.command,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env=None if environ is None else dict(environ),
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
+        )
+
+
+def answers(page: Page) -> bool:
+    """Whether a server is ready."""
+    try:
+        with urllib.request.urlopen(page.url + page.health, timeout=2) as reply:  # noqa: S310 - loopback
+            return bool(reply.status == 200)
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask every server to end, and end those by force that do not within half a minute."""
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    for process in processes:
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _watch(
+    console: Console, pages: Sequence[Page], processes: Sequence[subprocess.Popen[bytes]], logs: Path
+) -> int:
+    waiting = list(pages)
+    deadline = time.monotonic() + _START_SECONDS
+    console.print(f"Starting Dagster and MLflow; their output goes to {logs}")
+    while True:
+        for page, process in zip(pages, processes, strict=True):
+            if (code := process.poll()) is not None:
+                console.print(f"[red]{page.name} ended with {code}; see {logs / page.name.lower()}.log")
+                return 1
+        for page in [page for page in waiting if answers(page)]:
+            waiting.remove(page)
+            console.print(f"[green]{page.name}[/] is up: {page.url}")
+            if not waiting:
+                console.print("Ctrl-C stops both.")
+        if waiting and time.monotonic() > deadline:
+            console.print(f"[red]{waiting[0].name} did not answer within {_START_SECONDS} s; see {logs}")
+            return 1
+        time.sleep(0.5)
