@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from archive.sources.day import Defect, Defects
 from market.events import LEVELS, BadReference
 from market.symbols import Symbol
 
@@ -18,6 +19,17 @@ class Place(NamedTuple):
 
     path: Path
     rows: NDArray[np.int64]
+
+
+def count_where(found: NDArray[np.bool_], kind: Defect, place: Place, defects: Defects) -> None:
+    """Count the rows where `found` bool[n] holds as a kind of defect, with the place of the first."""
+    if found.any():
+        defects.count(kind, np.count_nonzero(found), f"{place.path}, row {place.rows[np.argmax(found)]}")
+
+
+def positive(values: Floats) -> NDArray[np.bool_]:
+    """Return where values are above zero and finite; NaN is neither."""
+    return np.asarray((values > 0) & (values < np.inf))
 
 
 def well_formed(bid_prices: Floats, bid_sizes: Floats, ask_prices: Floats, ask_sizes: Floats) -> NDArray[np.bool_]:
@@ -55,7 +67,7 @@ def to_lots(symbol: Symbol, sizes: Floats, place: Place) -> NDArray[np.int32]:
 
 def _side_formed(prices: Floats, sizes: Floats, direction: int) -> NDArray[np.bool_]:
     missing = np.isnan(prices)
-    whole = (prices > 0) & (prices < np.inf) & (sizes > 0) & (sizes < np.inf)
+    whole = positive(prices) & positive(sizes)
     ordered = (np.diff(prices, axis=1) * direction > 0) | missing[:, 1:]
     return np.asarray(np.all(whole | (missing & np.isnan(sizes)), axis=1) & np.all(ordered, axis=1))
 

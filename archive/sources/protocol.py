@@ -8,6 +8,7 @@ from typing import Protocol
 from archive.errors import SourceError
 from archive.sources.binance_ws import BinanceWsSource
 from archive.sources.day import DayOfMarket
+from archive.sources.hyperliquid import HyperliquidSource
 from archive.sources.standx import StandxSource
 from market.symbols import Symbol, SymbolTable
 
@@ -39,6 +40,7 @@ class Source(Protocol):
 
 _KINDS: Mapping[str, Callable[[Path, SymbolTable], Source]] = {
     BinanceWsSource.name: BinanceWsSource,
+    HyperliquidSource.name: HyperliquidSource,
     StandxSource.name: StandxSource,
 }
 KINDS = tuple(_KINDS)

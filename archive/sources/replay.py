@@ -25,7 +25,7 @@ class Replay:
     """One symbol's stream, in order of arrival, on its way to one day of columns.
 
     A row is the book after one update; its `sequence` is 0 where the venue numbers nothing. The updates kept while a
-    snapshot was awaited make one row together, at the moment the snapshot arrived: earlier nobody could have known them.
+    snapshot was awaited make one row together, at the moment the snapshot arrived: nobody could have known them before.
     """
 
     def __init__(self, symbol: Symbol, rule: SequenceRule, bounds: DayBounds) -> None:

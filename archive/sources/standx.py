@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from archive.errors import SourceError
 from archive.sources.aggressors import infer, published_step
 from archive.sources.day import DayBounds, DayOfMarket, Defect, Defects
-from archive.sources.ladders import Floats, Place, to_ladder, to_lots, to_ticks, well_formed
+from archive.sources.ladders import Floats, Place, count_where, positive, to_ladder, to_lots, to_ticks, well_formed
 from archive.sources.reading import files_in, read_parquet
 from archive.sources.settling import count_book_times, settle_book, settle_trades
 from market.columns import TRADE_INFERRED, BookColumns, TradeColumns
@@ -103,8 +103,9 @@ def _book_hour(path: Path, symbol: Symbol, defects: Defects) -> BookColumns:
     sides = [_levels(table[name]) for name in _LADDERS]
     good = whole & well_formed(*sides)
     valid = table["is_valid"].fill_null(False).to_numpy()
-    _count_where(Defect.MALFORMED, ~good, path, defects)
-    _count_where(Defect.FLAGGED_INVALID, good & ~valid, path, defects)
+    every = Place(path, np.arange(len(good)))
+    count_where(~good, Defect.MALFORMED, every, defects)
+    count_where(good & ~valid, Defect.FLAGGED_INVALID, every, defects)
     rows = np.flatnonzero(good & valid)
     place = Place(path, rows)
     bid_prices, bid_sizes, ask_prices, ask_sizes = (side[rows] for side in sides)
@@ -122,8 +123,8 @@ def _trade_hour(path: Path, symbol: Symbol, defects: Defects) -> TradeColumns:
     table = read_parquet(path, _TRADE_COLUMNS)
     exchange_ns, local_ns, whole = _times(table)
     prices, sizes = (table[name].to_numpy() for name in ("price", "quantity"))
-    good = whole & (prices > 0) & (prices < np.inf) & (sizes > 0) & (sizes < np.inf)
-    _count_where(Defect.MALFORMED, ~good, path, defects)
+    good = whole & positive(prices) & positive(sizes)
+    count_where(~good, Defect.MALFORMED, Place(path, np.arange(len(good))), defects)
     rows = np.flatnonzero(good)
     place = Place(path, rows)
     return TradeColumns(
@@ -156,11 +157,6 @@ def _levels(column: pa.ChunkedArray) -> Floats:
     place = offsets[:-1, None] + np.arange(LEVELS)
     padded = np.append(np.asarray(values, np.float64), np.nan)
     return padded[np.where(place < offsets[1:, None], place, len(values))]
-
-
-def _count_where(kind: Defect, found: NDArray[np.bool_], path: Path, defects: Defects) -> None:
-    if found.any():
-        defects.count(kind, np.count_nonzero(found), f"{path}, row {np.argmax(found)}")
 
 
 def _numbered(trades: TradeColumns, defects: Defects) -> TradeColumns:
