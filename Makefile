@@ -26,8 +26,8 @@ setup: $(READY) ## install everything into .venv (the targets below do it by the
 demo: $(READY) ## from market data to a proven model version; SOURCE=folder takes recorded days
 	$(BIN)/python -m tidegate demo $(if $(SOURCE),--source "$(SOURCE)") $(ARGS)
 
-up: $(READY) ## open Dagster and MLflow on this machine until Ctrl-C
-	$(BIN)/python -m tidegate up $(ARGS)
+up: $(READY) ## open Dagster and MLflow on this machine until Ctrl-C; SOURCE as for demo
+	$(BIN)/python -m tidegate up $(if $(SOURCE),--source "$(SOURCE)") $(ARGS)
 
 test: $(READY) ## run every test; ARGS="-k labels" runs some
 	$(BIN)/python -m pytest -n 2 $(ARGS)
