@@ -109,7 +109,7 @@ def _replay_file(path: Path, symbol: Symbol, replay: Replay) -> None:
         for number, line in enumerate(stream, 1):
             if b"@bookTicker" in line[:100]:
                 continue
-            with tolerated(path, f"line {number}", replay.defects):
+            with tolerated(path, f"line {number}", replay):
                 feed.take(line)
             if replay.is_past_day:
                 return

@@ -34,7 +34,7 @@ class Replay:
         self._bounds = bounds
         self._rows = BookBuilder()
         self._trades = TradeBuilder()
-        self._day = Defects()
+        self.day_defects = Defects()
         self._elsewhere = Defects()
         self._breaks: list[SequenceBreak] = []
         self._clock_ns = 0
@@ -44,7 +44,7 @@ class Replay:
     @property
     def defects(self) -> Defects:
         """Where to count what is wrong at this point of the stream."""
-        return self._day if self._bounds.start_ns <= self._clock_ns < self._bounds.stop_ns else self._elsewhere
+        return self.day_defects if self._bounds.start_ns <= self._clock_ns < self._bounds.stop_ns else self._elsewhere
 
     @property
     def is_past_day(self) -> bool:
@@ -91,7 +91,7 @@ class Replay:
 
     def finish(self, *, is_last: bool = False) -> DayOfMarket:
         """Return the day. `is_last` says that no later recording will bring the rows past midnight, so count them."""
-        defects = self._day
+        defects = self.day_defects
         defects.count(Defect.UNSYNCED, self._waiting)
         book, rows = settle_book(self._rows.finish(), self._bounds, defects)
         trades, prints = settle_trades(self._trades.finish(), self._bounds, defects)
@@ -129,16 +129,16 @@ class Replay:
         for gap in self._book.gaps[-n:] if n else ():
             where = f"expected {gap.expected}, seen {gap.seen} at exchange_ns {gap.exchange_ns}"
             defects.count(Defect.SEQUENCE_BREAKS, 1, where)
-            if defects is self._day:
+            if defects is self.day_defects:
                 self._breaks.append(SequenceBreak(gap.expected, gap.seen, gap.exchange_ns))
 
 
 @contextmanager
-def tolerated(path: Path, place: str, defects: Defects) -> Iterator[None]:
+def tolerated(path: Path, place: str, replay: Replay) -> Iterator[None]:
     """Count a BadEvent inside the block as malformed at this place; add file and place to a BadReference."""
     try:
         yield
     except BadEvent as error:
-        defects.count(Defect.MALFORMED, 1, f"{path}, {place}: {error}")
+        replay.defects.count(Defect.MALFORMED, 1, f"{path}, {place}: {error}")
     except BadReference as error:
         raise BadReference(f"{path}, {place}: {error}") from error
