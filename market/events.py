@@ -11,6 +11,7 @@ Errors of this package:
     ├── BadEvent         a frame or an event that cannot be: a missing field, a negative size, a foreign symbol
     ├── SequenceGap      a caller asked for something that needs an unbroken book, and the book is broken
     ├── BadReference     symbols.yml is wrong or does not fit the data: unknown symbol, tick that does not divide
+    ├── BadRule          a rule (of labels, of candidates, of the simulator) was given values that cannot be
     └── KernelOverflow   a bounded window of a kernel is full: more events in the window than it was built for
 """
 
@@ -42,6 +43,10 @@ class SequenceGap(MarketError):  # noqa: N818 (named for what is wrong)
 
 class BadReference(MarketError):  # noqa: N818 (named for what is wrong)
     """What symbols.yml says about an instrument is wrong, missing, or contradicted by the data."""
+
+
+class BadRule(MarketError):  # noqa: N818 (named for what is wrong)
+    """A rule was given values that cannot be."""
 
 
 class KernelOverflow(MarketError):  # noqa: N818 (named for what is wrong)

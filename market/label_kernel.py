@@ -1,0 +1,285 @@
+"""The compiled half of `market.labels`; all of it in this one file, since numba's cache watches only the file it is in.
+
+Rows with the same bid and ask as the row before form a run. Whatever enters within a run has the same barriers and
+meets them at the same row, so the search is done once a run (`find_touches`) and every entry looks up its run's answer
+(`judge`), which also makes the cost independent of the horizon.
+
+Prices are signed in the search: a short is a long on negated prices, its target above and its stop below.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from market.events import NO_ASK_TICKS, NO_BID_TICKS
+
+TARGET = 1
+STOP = -1
+TIMEOUT = 0
+UNRESOLVED = 2
+
+_NONE = -1
+_GRID_TOLERANCE_TICKS = 1e-6
+
+
+class Touch(NamedTuple):
+    """The best prices over time: int64[n] ns, int32[n] ticks."""
+
+    ns: NDArray[np.int64]
+    bid_ticks: NDArray[np.int32]
+    ask_ticks: NDArray[np.int32]
+
+
+class Entries(NamedTuple):
+    """Who enters: int64[m] book row and ns, int8[m] side, and the horizon they share."""
+
+    row: NDArray[np.int64]
+    ns: NDArray[np.int64]
+    side: NDArray[np.int8]
+    horizon_ns: int
+
+
+class Runs(NamedTuple):
+    """Stretches of an unchanged touch: int32[n] the run of each row, int32[k + 1] first row of each run, then n."""
+
+    of_row: NDArray[np.int32]
+    first_row: NDArray[np.int32]
+
+
+class Barriers(NamedTuple):
+    """One side's barriers as multiples of the entry price, and the range of its signed exit prices."""
+
+    target: float
+    stop: float
+    low: int
+    size: int
+
+
+class Fates(NamedTuple):
+    """What awaits whoever enters in a run, without regard to any horizon.
+
+    row      int32[k]  first row behind the run whose exit touch is at or beyond a barrier, -1 if there is none
+    code     int8[k]   TARGET or STOP there
+    at_once  int8[k]   TARGET or STOP when the run's own exit touch is beyond a barrier already, else 0
+    held     int32[k]  last row up to the end of the run that has an exit touch
+    """
+
+    row: NDArray[np.int32]
+    code: NDArray[np.int8]
+    at_once: NDArray[np.int8]
+    held: NDArray[np.int32]
+
+
+class Ends(NamedTuple):
+    """Where they end, filled in place: int8[m] outcome, int64[m] book row, int64[m] ns."""
+
+    outcome: NDArray[np.int8]
+    row: NDArray[np.int64]
+    ns: NDArray[np.int64]
+
+
+@njit(cache=True, nogil=True)
+def survey(touch: Touch) -> tuple[int, int, int, int, int]:
+    """Return the first row whose time runs backwards (or -1), then lowest and highest bid, lowest and highest ask.
+
+    Rows without the touch do not count; a side that never has one answers a lowest above its highest.
+    """
+    disorder = -1
+    low_bid = low_ask = NO_ASK_TICKS
+    high_bid = high_ask = NO_BID_TICKS
+    for row in range(len(touch.ns)):
+        if disorder < 0 and row > 0 and touch.ns[row] < touch.ns[row - 1]:
+            disorder = row
+        bid = touch.bid_ticks[row]
+        if bid != NO_BID_TICKS:
+            low_bid = min(low_bid, bid)
+            high_bid = max(high_bid, bid)
+        ask = touch.ask_ticks[row]
+        if ask != NO_ASK_TICKS:
+            low_ask = min(low_ask, ask)
+            high_ask = max(high_ask, ask)
+    return disorder, low_bid, high_bid, low_ask, high_ask
+
+
+@njit(cache=True, nogil=True)
+def first_stranger(touch: Touch, entries: Entries) -> int:
+    """Return the first entry that is out of order, off the book or of no side, or -1."""
+    for entry in range(len(entries.row)):
+        row = entries.row[entry]
+        if not 0 <= row < len(touch.ns) or abs(entries.side[entry]) != 1:
+            return entry
+        if entry > 0 and (row < entries.row[entry - 1] or entries.ns[entry] < entries.ns[entry - 1]):
+            return entry
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def split_runs(touch: Touch) -> Runs:
+    """Cut the rows wherever a touch changes. Free of branches: prices change at every third row or so."""
+    count = len(touch.ns)
+    of_row = np.empty(count, np.int32)
+    first_row = np.zeros(count + 1, np.int32)
+    run = 0
+    for row in range(count):
+        before = max(row - 1, 0)
+        changed = (touch.bid_ticks[row] != touch.bid_ticks[before]) | (touch.ask_ticks[row] != touch.ask_ticks[before])
+        run += changed
+        of_row[row] = run
+        first_row[run + 1] = row + 1
+    return Runs(of_row, first_row[: run + 2])
+
+
+@njit(cache=True, nogil=True)
+def find_touches(touch: Touch, runs: Runs, sign: int, barriers: Barriers) -> Fates:
+    """Find the fate of each run for entries of side `sign`."""
+    exit_ticks = touch.bid_ticks if sign > 0 else touch.ask_ticks
+    enter_ticks = touch.ask_ticks if sign > 0 else touch.bid_ticks
+    nothing_ticks = NO_BID_TICKS if sign > 0 else NO_ASK_TICKS
+    count = len(runs.first_row) - 1
+    fates = Fates(
+        np.full(count, _NONE, np.int32), np.zeros(count, np.int8), np.zeros(count, np.int8), np.empty(count, np.int32)
+    )
+    above, below = np.full(barriers.size, _NONE, np.int32), np.full(barriers.size, _NONE, np.int32)
+    behind_above, behind_below = np.empty(count, np.int32), np.empty(count, np.int32)
+    placed, held, here = 0, -1, -1
+    for run in range(count):
+        row = runs.first_row[run]
+        if exit_ticks[row] != nothing_ticks:
+            price = sign * exit_ticks[row] - barriers.low
+            here = price if held < 0 else here
+            while here < price:
+                here += 1
+                _release(above, behind_above, here, TARGET, row, fates)
+            while here > price:
+                here -= 1
+                _release(below, behind_below, here, STOP, row, fates)
+            while placed < run:
+                first = runs.first_row[placed]
+                upper, lower = _levels(sign * enter_ticks[first], barriers)
+                own = sign * exit_ticks[first] - barriers.low
+                fates.at_once[placed] = _beyond(own, upper, lower)
+                code = _beyond(price, upper, lower)
+                if code != 0:
+                    fates.code[placed] = code
+                    fates.row[placed] = row
+                else:
+                    _wait(above, behind_above, upper, placed)
+                    _wait(below, behind_below, lower, placed)
+                placed += 1
+            held = runs.first_row[run + 1] - 1
+        fates.held[run] = held
+    return fates
+
+
+@njit(cache=True, nogil=True)
+def horizon_rows(touch: Touch, entries: Entries, out: NDArray[np.int64]) -> None:
+    """Fill int64[m] with the last row up to each entry's horizon. One merge without a branch to mispredict."""
+    row = entry = 0
+    while entry < len(entries.ns) and row + 1 < len(touch.ns):
+        later = touch.ns[row + 1] <= entries.ns[entry] + entries.horizon_ns
+        out[entry] = row
+        row += later
+        entry += 1 - later
+    out[entry:] = len(touch.ns) - 1
+
+
+@njit(cache=True, nogil=True)
+def judge(
+    touch: Touch,
+    entries: Entries,
+    runs: Runs,
+    sign: int,
+    fates: Fates,
+    blind_ns: tuple[NDArray[np.int64], NDArray[np.int64]],
+    ends: Ends,
+) -> None:
+    """End every entry of side `sign`; `ends.row` comes in with the row of its horizon.
+
+    `blind_ns` are starts and ends of stretches nobody saw; an entry that had not ended when one began is UNRESOLVED.
+    """
+    exit_ticks = touch.bid_ticks if sign > 0 else touch.ask_ticks
+    nothing_ticks = NO_BID_TICKS if sign > 0 else NO_ASK_TICKS
+    starts_ns, stops_ns = blind_ns
+    stretch = 0
+    for entry in range(len(entries.row)):
+        if entries.side[entry] != sign:
+            continue
+        row, now_ns = entries.row[entry], entries.ns[entry]
+        run, deadline_ns = runs.of_row[row], now_ns + entries.horizon_ns
+        hit, code, ended_ns = fates.row[run], fates.code[run], deadline_ns
+        if fates.at_once[run] != 0 and row + 1 < runs.first_row[run + 1]:
+            hit, code = row + 1, fates.at_once[run]
+        if code != 0 and touch.ns[hit] <= deadline_ns:
+            ended_ns = touch.ns[hit]
+        else:
+            hit = ends.row[entry]
+            code = TIMEOUT if deadline_ns <= touch.ns[-1] else UNRESOLVED
+            if exit_ticks[hit] == nothing_ticks:
+                hit = fates.held[runs.of_row[hit]]
+        while stretch < len(stops_ns) and stops_ns[stretch] <= now_ns:
+            stretch += 1
+        blind = stretch < len(stops_ns) and ended_ns > starts_ns[stretch]
+        if blind or touch.bid_ticks[row] == NO_BID_TICKS or touch.ask_ticks[row] == NO_ASK_TICKS:
+            code = UNRESOLVED
+        if touch.ns[row] > now_ns:
+            code = UNRESOLVED
+        ends.outcome[entry] = code
+        ends.row[entry] = hit if code != UNRESOLVED else _NONE
+        ends.ns[entry] = ended_ns if code != UNRESOLVED else _NONE
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def gains(
+    touch: Touch, entries: Entries, ends: Ends, fee: float, gross_bps: NDArray[np.float32], net_bps: NDArray[np.float32]
+) -> None:
+    """Fill the gains in basis points; `fee` is the taker's, as a share, paid on both prices."""
+    for entry in range(len(entries.row)):
+        if ends.outcome[entry] == UNRESOLVED:
+            gross_bps[entry] = net_bps[entry] = np.nan
+            continue
+        side, came, went = entries.side[entry], entries.row[entry], ends.row[entry]
+        paid = touch.ask_ticks[came] if side > 0 else touch.bid_ticks[came]
+        left = touch.bid_ticks[went] if side > 0 else touch.ask_ticks[went]
+        move = float(left - paid) / paid
+        gross_bps[entry] = side * move * 1e4
+        net_bps[entry] = (side * move - fee * (2.0 + move)) * 1e4
+
+
+@njit(cache=True, nogil=True)
+def _levels(entry_ticks: int, barriers: Barriers) -> tuple[int, int]:
+    """Target and stop from the low of the range: the nearest ticks that gain and lose at least what the rule says."""
+    upper = math.ceil(entry_ticks * barriers.target - _GRID_TOLERANCE_TICKS)
+    lower = math.floor(entry_ticks * barriers.stop + _GRID_TOLERANCE_TICKS)
+    return max(int(upper), entry_ticks + 1) - barriers.low, min(int(lower), entry_ticks - 1) - barriers.low
+
+
+@njit(cache=True, nogil=True)
+def _beyond(price: int, upper: int, lower: int) -> int:
+    if price >= upper:
+        return TARGET
+    return STOP if price <= lower else 0
+
+
+@njit(cache=True, nogil=True)
+def _wait(heads: NDArray[np.int32], behind: NDArray[np.int32], level: int, run: int) -> None:
+    """Put a run on the list of a price, unless the touch never gets there."""
+    if 0 <= level < len(heads):
+        behind[run] = heads[level]
+        heads[level] = run
+
+
+@njit(cache=True, nogil=True)
+def _release(
+    heads: NDArray[np.int32], behind: NDArray[np.int32], level: int, code: int, row: int, fates: Fates
+) -> None:
+    """Empty the list of a price; a run that met its other barrier before is only taken out."""
+    run = heads[level]
+    heads[level] = _NONE
+    while run != _NONE:
+        if fates.row[run] == _NONE:
+            fates.row[run] = row
+            fates.code[run] = code
+        run = behind[run]
