@@ -54,7 +54,7 @@ clean: ## remove .venv and caches; data/, var/ and models/ are kept
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs the lock some ten times faster than pip, but does not read pip's settings: where it cannot be had or
-# cannot reach an index, pip does the same work.
+# cannot reach an index, pip does the same work. The lock is complete, so neither has anything to resolve.
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer found; name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "== environment: .venv, by $$($(PYTHON) --version)"
@@ -63,10 +63,10 @@ $(READY): requirements.lock pyproject.toml
 	@echo "== installing $$(grep -c == requirements.lock) packages from requirements.lock (about a minute with uv, five with pip)"
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1" || \
 		echo "   uv could not be installed; pip goes on"
-	@if test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock \
+	@if test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -r requirements.lock \
 		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .; then :; else \
 		echo "   installing with pip"; \
-		$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock \
+		$(BIN)/python -m pip install --disable-pip-version-check --no-deps -r requirements.lock \
 		&& $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -e .; fi
 	@touch $(READY)
 	@echo "== environment ready"
