@@ -146,11 +146,11 @@ class Training(Section):
 
     learning_rate: float = knob(0.02, "Shrinkage of each tree.", gt=0, le=1)
     num_leaves: int = knob(15, "Leaves of a tree.", "leaves", ge=2, le=1_024)
-    min_data_in_leaf: int = knob(400, "Fewest rows a leaf may hold.", "rows", ge=1, le=1_000_000)
-    feature_fraction: float = knob(0.7, "Share of the features each tree may use.", "share", gt=0, le=1)
-    bagging_fraction: float = knob(0.7, "Share of the rows each tree sees.", "share", gt=0, le=1)
+    min_data_in_leaf: int = knob(2_000, "Fewest rows a leaf may hold.", "rows", ge=1, le=1_000_000)
+    feature_fraction: float = knob(0.3, "Share of the features each tree may use.", "share", gt=0, le=1)
+    bagging_fraction: float = knob(0.4, "Share of the rows each tree sees.", "share", gt=0, le=1)
     bagging_freq: int = knob(1, "Trees between two draws of the rows; 0 draws never.", "trees", ge=0, le=1_000)
-    lambda_l2: float = knob(5.0, "L2 penalty on leaf values.", ge=0, le=1e6)
+    lambda_l2: float = knob(50.0, "L2 penalty on leaf values.", ge=0, le=1e6)
     max_rounds: int = knob(600, "Most trees.", "trees", ge=1, le=100_000)
     early_stopping_rounds: int = knob(
         60, "Trees without a better validation loss before fitting stops.", "trees", ge=1, le=100_000
@@ -172,7 +172,7 @@ class Training(Section):
 class Evaluation(Section):
     """The gates a trained model passes before it becomes a candidate version."""
 
-    precision_target: float = knob(0.60, "Precision at which tau_entry is chosen.", "share", gt=0, lt=1)
+    precision_target: float = knob(0.45, "Precision at which tau_entry is chosen.", "share", gt=0, lt=1)
     min_samples: int = knob(200, "Fewest rows above tau_entry for its precision to count.", "rows", ge=1, le=10_000_000)
     auc_min: float = knob(0.55, "Least area under the ROC curve on the test span.", ge=0.5, le=1)
     ece_max: float = knob(0.03, "Greatest debiased calibration error on the test span.", gt=0, le=1)
@@ -214,7 +214,6 @@ class Registry(Section):
     artifacts: AnchoredUrl = knob(
         "var/mlartifacts", "Folder or object-store URL of run artifacts and bundles.", min_length=1
     )
-    mirror: Anchored = knob(Path("models/registry"), "Folder the live side reads models from.")
 
 
 class Schedule(Section):

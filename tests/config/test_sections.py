@@ -1,6 +1,7 @@
 """Sections become the rules of the packages that use them."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -8,10 +9,11 @@ import pytest
 
 from archive.sources.protocol import KINDS
 from config.sections import Backfill, Candidate, Label, Recorded, Source, Training
-from config.settings import Settings
+from config.settings import Settings, all_knobs
 from market.candidates import CandidateRule
 from market.labels import BarrierRule
 from pipelines.estimator import TrainingRule
+from tests.style_bar import ROOT
 
 
 def test_sections_name_the_fields_of_their_rules() -> None:
@@ -50,3 +52,10 @@ def test_a_backfill_asks_the_first_source_again_unless_told_otherwise() -> None:
     assert Settings().backfill_source is None
     second = Settings(backfill=Backfill(kind="standx", path=Path("/recorded"))).backfill_source
     assert second == Source(kind="standx", path=Path("/recorded"))
+
+
+def test_every_knob_is_read_by_somebody() -> None:
+    """A knob that turns nothing is worse than none."""
+    packages = ("archive", "live", "market", "pipelines", "registry", "scripts", "tidegate")
+    code = "\n".join(path.read_text(encoding="utf-8") for name in packages for path in (ROOT / name).rglob("*.py"))
+    assert [each.key for each in all_knobs() if not re.search(rf"\.{each.key.split('.')[-1]}\b", code)] == []
