@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ BREAKS_KEPT: Final = 1_000
 """Sequence breaks whose times a footer records; `break_count` is exact beyond that."""
 
 _PREFIX: Final = "tidegate."
+_CHECKSUM: Final = "tidegate.footer_sha256"
 _OF_THE_FILE: Final = ("path", "size_bytes")
 
 
@@ -55,26 +56,32 @@ class Partition:
     size_bytes: int = 0
 
     def to_footer(self) -> dict[str, str]:
-        """Return the facts as key/values of a parquet footer; the file's path and size are not among them."""
+        """Return the facts as key/values of a parquet footer, with a checksum, without the file's path and size."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OF_THE_FILE}
         values["day"] = self.day.isoformat()
         values["notes"] = dict(self.notes)
-        return {_PREFIX + name: json.dumps(value, sort_keys=True) for name, value in values.items()}
+        footer = {_PREFIX + name: json.dumps(value, sort_keys=True) for name, value in values.items()}
+        return footer | {_CHECKSUM: _footer_sha256(footer)}
 
     @classmethod
     def from_footer(cls, path: str, footer: Mapping[bytes, bytes], size_bytes: int) -> "Partition":
-        """Return the facts a footer holds; CorruptPartition when they cannot be understood."""
-        try:
-            found = {f.name: _value(footer, f.name) for f in fields(cls) if f.name not in _OF_THE_FILE}
-            found["day"] = date.fromisoformat(found["day"])
-            found["gaps"] = tuple((int(start), int(end)) for start, end in found["gaps"])
-            found["breaks"] = tuple(int(time_ns) for time_ns in found["breaks"])
-            return cls(**found, path=path, size_bytes=size_bytes)
-        except (KeyError, TypeError, ValueError) as error:
+        """Return the facts a footer holds; CorruptPartition when one of them was altered or is not there.
+
+        Parquet has checksums for its pages but none for its footer, and a gap scan rests on the footer alone.
+        """
+        texts = {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in footer.items()}
+        checksum = texts.pop(_CHECKSUM, "none")
+        facts = {key: text for key, text in texts.items() if key.startswith(_PREFIX)}
+        if checksum != (wanted := _footer_sha256(facts)):
             raise CorruptPartition(
-                f"{path}: the footer's facts cannot be understood ({type(error).__name__}: {error}); "
+                f"{path}: is truncated or altered (the footer's facts hash to {wanted}, it says {checksum}); "
                 f"delete the file and import the day again"
-            ) from error
+            )
+        found = {key.removeprefix(_PREFIX): json.loads(text) for key, text in facts.items()}
+        found["day"] = date.fromisoformat(found["day"])
+        found["gaps"] = tuple((start, end) for start, end in found["gaps"])
+        found["breaks"] = tuple(found["breaks"])
+        return cls(**found, path=path, size_bytes=size_bytes)
 
 
 def describe(
@@ -127,8 +134,8 @@ def silences(event_ns: NDArray[np.int64], at_least_ns: int) -> tuple[tuple[int, 
     return tuple(zip(event_ns[before].tolist(), event_ns[before + 1].tolist(), strict=True))
 
 
-def _value(footer: Mapping[bytes, bytes], name: str) -> Any:
-    return json.loads(footer[(_PREFIX + name).encode()])
+def _footer_sha256(footer: Mapping[str, str]) -> str:
+    return hashlib.sha256("\n".join(f"{key}={footer[key]}" for key in sorted(footer)).encode()).hexdigest()
 
 
 def _check_arrival(table: Table, symbol: str, day: date, columns: Columns) -> None:

@@ -46,9 +46,10 @@ class PartitionFile:
     def spans(self, start_ns: int | None = None, end_ns: int | None = None) -> list[Span]:
         """Return the rows whose monotone event time lies in [start_ns, end_ns), one span a row group."""
         whole = [Span(g, 0, self._group(g).num_rows) for g in range(self._file.num_row_groups)]
+        filled = [span for span in whole if span.rows]
         if start_ns is None and end_ns is None:
-            return [span for span in whole if span.rows]
-        return [span for span in self._cut(whole, start_ns, end_ns) if span.rows]
+            return filled
+        return [span for span in self._cut(filled, start_ns, end_ns) if span.rows]
 
     def fill(self, spans: Sequence[Span], into: Mapping[str, NDArray[Any]]) -> None:
         """Read the spans' rows into the arrays, one row group in memory at a time."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from archive.errors import ArchiveError
 from archive.gap_report import HEADINGS, GapReport
@@ -45,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show(report: GapReport) -> None:
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)
     if report.gaps:
-        table = Table(*HEADINGS)
+        table = Table(*(Column(heading, overflow="fold") for heading in HEADINGS))
         for row in report.rows():
             table.add_row(*row)
         console.print(table)
