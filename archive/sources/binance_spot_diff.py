@@ -45,8 +45,8 @@ class BinanceSpotDiffSource:
                 self._recordings.setdefault(match[1], {}).setdefault(start, {})[match[3]] = file
 
     def symbols(self) -> tuple[Symbol, ...]:
-        """Return the instruments of the table that have files here, with the steps of the time before they changed."""
-        return known(self._table, "binance", self._recordings, {"spot"}, listed=False)
+        """Return the instruments of the table that have files here."""
+        return known(self._table, "binance", self._recordings, {"spot"})
 
     def days(self, symbol: Symbol) -> tuple[date, ...]:
         """Return the days on which a recording of the symbol starts."""

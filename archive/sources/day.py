@@ -60,6 +60,8 @@ class Defect(StrEnum):
     """Orders whose deletion was lost, found by a crossed book; removed."""
     UNKNOWN_ORDERS = "unknown_orders"
     """Changes or deletions of orders never seen; ignored."""
+    RECORDER_STOP = "recorder_stop"
+    """Order events by which a recorder clears its books when it stops; no row is made of them."""
     BEFORE_SNAPSHOT = "before_snapshot"
     """Book updates older than the snapshot they are applied to; dropped, as the venue asks."""
     UNSYNCED = "unsynced"
@@ -143,6 +145,12 @@ class DayBounds(NamedTuple):
 def event_time(exchange_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return exchange times int64[n] made monotone in arrival order."""
     return np.maximum.accumulate(exchange_ns)
+
+
+def days_of(exchange_ns: NDArray[np.int64]) -> tuple[date, ...]:
+    """Return the UTC days of exchange times int64[n] in arrival order."""
+    days = np.unique(event_time(exchange_ns) // (86_400 * 1_000_000_000)) if len(exchange_ns) else ()
+    return tuple(datetime.fromtimestamp(int(day) * 86_400, UTC).date() for day in days)
 
 
 def neighbour(day: date, distance: int) -> date:

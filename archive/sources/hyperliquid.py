@@ -7,14 +7,14 @@ and counted).
 """
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archive.errors import SourceError
-from archive.sources.day import DayBounds, DayOfMarket, Defect, Defects, event_time
+from archive.sources.day import DayBounds, DayOfMarket, Defect, Defects, days_of, event_time
 from archive.sources.instruments import known
 from archive.sources.ladders import Place, count_where, positive, to_ladder, to_lots, to_ticks, well_formed
 from archive.sources.reading import Records, files_in, read_csv
@@ -48,8 +48,7 @@ class HyperliquidSource:
     def days(self, symbol: Symbol) -> tuple[date, ...]:
         """Return the days of the symbol's book rows; reads their times."""
         times = read_csv(self._book_file(symbol), {"exchange_timestamp": "int"}, Defects())["exchange_timestamp"]
-        days = np.unique(event_time(times) // 86_400_000) if len(times) else ()
-        return tuple(datetime.fromtimestamp(int(day) * 86_400, UTC).date() for day in days)
+        return days_of(times * 1_000_000)
 
     def read_day(self, symbol: Symbol, day: date) -> DayOfMarket:
         """Return the symbol's day; empty when the recording does not touch it.

@@ -6,15 +6,14 @@ from market.symbols import Symbol, SymbolTable
 
 
 def known(
-    table: SymbolTable, venue: str, venue_symbols: Collection[str], markets: Collection[str], *, listed: bool = True
+    table: SymbolTable, venue: str, venue_symbols: Collection[str], markets: Collection[str]
 ) -> tuple[Symbol, ...]:
-    """Return the table's instruments of a venue that are among the names, in the order of the table's names.
+    """Return the table's instruments of a venue and of these markets that are among the names, by name.
 
-    Where one venue symbol stands for two (the same pair before and after its steps were changed), the one whose
-    `listed` is as asked is returned.
+    Where one name stands for two, a pair before and after its steps were changed, the listed one is returned.
     """
     found: dict[tuple[str, str], Symbol] = {}
-    for symbol in sorted(table.values(), key=lambda s: (s.listed is not listed, s.name)):
+    for symbol in sorted(table.values(), key=lambda s: (not s.listed, s.name)):
         if symbol.venue == venue and symbol.venue_symbol in venue_symbols and symbol.market in markets:
             found.setdefault((symbol.venue_symbol, symbol.market), symbol)
     return tuple(sorted(found.values(), key=lambda s: s.name))
