@@ -144,14 +144,14 @@ class Label(Section):
 class Training(Section):
     """How the model is fitted, on rows in time order: trees, then stopping, then calibration, then the test days."""
 
-    learning_rate: float = knob(0.02, "Shrinkage of each tree.", gt=0, le=1)
+    learning_rate: float = knob(0.03, "Shrinkage of each tree.", gt=0, le=1)
     num_leaves: int = knob(15, "Leaves of a tree.", "leaves", ge=2, le=1_024)
     min_data_in_leaf: int = knob(2_000, "Fewest rows a leaf may hold.", "rows", ge=1, le=1_000_000)
     feature_fraction: float = knob(0.3, "Share of the features each tree may use.", "share", gt=0, le=1)
     bagging_fraction: float = knob(0.4, "Share of the rows each tree sees.", "share", gt=0, le=1)
     bagging_freq: int = knob(1, "Trees between two draws of the rows; 0 draws never.", "trees", ge=0, le=1_000)
     lambda_l2: float = knob(50.0, "L2 penalty on leaf values.", ge=0, le=1e6)
-    max_rounds: int = knob(600, "Most trees.", "trees", ge=1, le=100_000)
+    max_rounds: int = knob(300, "Most trees.", "trees", ge=1, le=100_000)
     early_stopping_rounds: int = knob(
         60, "Trees without a better validation loss before fitting stops.", "trees", ge=1, le=100_000
     )

@@ -28,7 +28,7 @@ class Attempts(msgspec.Struct, frozen=True):
     count: int
 
 
-def daily_schedule(job: dg.UnresolvedAssetJobDefinition, settings: Schedule, symbols: tuple[str, ...]) -> dg.ScheduleDefinition:
+def daily_schedule(job: str, settings: Schedule, symbols: tuple[str, ...]) -> dg.ScheduleDefinition:
     """Ingest the day before, every symbol, each day at the configured hour."""
 
     def ask(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
@@ -36,7 +36,7 @@ def daily_schedule(job: dg.UnresolvedAssetJobDefinition, settings: Schedule, sym
 
     return dg.ScheduleDefinition(
         name="daily_ingest",
-        job=job,
+        job_name=job,
         cron_schedule=f"15 {settings.daily_hour} * * *",
         execution_timezone="UTC",
         execution_fn=ask,
@@ -52,7 +52,7 @@ def daily_requests(at: datetime, symbols: tuple[str, ...]) -> list[dg.RunRequest
     return [dg.RunRequest(run_key=f"daily:{key}", partition_key=key) for key in keys]
 
 
-def backfill_sensor(job: dg.UnresolvedAssetJobDefinition, settings: Schedule) -> dg.SensorDefinition:
+def backfill_sensor(job: str, settings: Schedule) -> dg.SensorDefinition:
     """Ask for the partitions that are missing, damaged or not yet turned into features and labels, and no others."""
 
     def look(context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.SensorResult:
@@ -62,7 +62,7 @@ def backfill_sensor(job: dg.UnresolvedAssetJobDefinition, settings: Schedule) ->
 
     return dg.SensorDefinition(
         name="backfill_missing",
-        job=job,
+        job_name=job,
         evaluation_fn=look,
         minimum_interval_seconds=settings.backfill_seconds,
         required_resource_keys={"workspace"},

@@ -43,8 +43,8 @@ def build(settings: Settings, today: date, progress: Progress | None = None) -> 
     return dg.Definitions(
         assets=[*make.grid_assets(), *make.training_assets()],
         jobs=[ingest, train],
-        schedules=[automation.daily_schedule(ingest, settings.schedule, settings.market.symbols)],
-        sensors=[automation.backfill_sensor(ingest, settings.schedule)],
+        schedules=[automation.daily_schedule(ingest.name, settings.schedule, settings.market.symbols)],
+        sensors=[automation.backfill_sensor(ingest.name, settings.schedule)],
         resources={"workspace": workspace, "io_manager": JsonIOManager(base_path=_storage(workspace))},
         # The default executor starts an interpreter for every step: seconds each, for assets that take less.
         executor=dg.in_process_executor,

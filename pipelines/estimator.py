@@ -29,14 +29,14 @@ class TrainingRule:
     the three pieces may hold. Raises ValueError naming the field, the bound and the value found.
     """
 
-    learning_rate: float = 0.02
+    learning_rate: float = 0.03
     num_leaves: int = 15
-    min_data_in_leaf: int = 400
-    feature_fraction: float = 0.7
-    bagging_fraction: float = 0.7
+    min_data_in_leaf: int = 2_000
+    feature_fraction: float = 0.3
+    bagging_fraction: float = 0.4
     bagging_freq: int = 1
-    lambda_l2: float = 5.0
-    max_rounds: int = 600
+    lambda_l2: float = 50.0
+    max_rounds: int = 300
     early_stopping_rounds: int = 60
     num_threads: int = 1
     validation_share: float = 0.15
