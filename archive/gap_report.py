@@ -21,7 +21,7 @@ class GapKind(StrEnum):
     VERSION = "version"
     """Written under another schema version."""
     CORRUPT = "corrupt"
-    """Truncated, altered, or not what its footer says."""
+    """Truncated, altered, unreadable, or not what its footer says."""
 
 
 @dataclass(frozen=True, slots=True)

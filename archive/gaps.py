@@ -55,6 +55,7 @@ def scan(
 
     Raises MissingLake, and MissingPartition when nothing is expected because the lake is empty.
     """
+    lake.require_root()
     threshold_ns = round(threshold_seconds * 1e9)
     rows_above_ns = threshold_ns if verify or threshold_ns < GAP_FLOOR_NS else None
     expected = _expected(lake, symbols, days, tables, covers)

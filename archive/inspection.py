@@ -10,7 +10,7 @@ from datetime import date
 import msgspec
 
 from archive import manifest
-from archive.errors import CorruptPartition, MissingPartition, SchemaVersionError
+from archive.errors import ArchiveError, CorruptPartition, MissingLake, MissingPartition, SchemaVersionError
 from archive.gap_report import Gap, GapKind
 from archive.layout import TABLES, day_bounds_ns, partition_key
 from archive.manifest import Entry, entry_of
@@ -71,7 +71,10 @@ class Inspector:
             self._report(GapKind.MISSING, cell, "deleted while it was scanned; import the day")
         except SchemaVersionError as error:
             self._report(GapKind.VERSION, cell, str(error))
-        except CorruptPartition as error:
+        except MissingLake:
+            raise
+        except ArchiveError as error:
+            # Corrupt, or refused by the disk: one such file must not hide what the scan finds in the others.
             self._report(GapKind.CORRUPT, cell, str(error))
         return None
 

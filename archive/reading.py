@@ -88,10 +88,10 @@ class PartitionFile:
 def open_partition(storage: Storage, key: str, table: Table, symbol: str, day: date) -> Iterator[PartitionFile]:
     """Open a partition and check that its footer is this table's, this version's, this symbol's and this day's.
 
-    Raises FileNotFoundError, SchemaVersionError or CorruptPartition.
+    Raises FileNotFoundError, SchemaVersionError, CorruptPartition, or ArchiveError when the disk refuses.
     """
     where = storage.locate(key)
-    with storage.open(key) as source:
+    with _opened(storage, key, where) as source:
         with _damage_named(where):
             file = pq.ParquetFile(source, page_checksum_verification=True, pre_buffer=False)
             footer = file.metadata.metadata or {}
@@ -112,6 +112,15 @@ def schema_version(footer: Mapping[bytes, bytes]) -> int | None:
     """Return the schema version a footer names; None when it names none, as in a file of somebody else's."""
     text = footer.get(b"tidegate.schema_version", b"")
     return int(text) if text.isdigit() and len(text) < 6 else None
+
+
+def _opened(storage: Storage, key: str, where: str) -> Any:
+    try:
+        return storage.open(key)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ArchiveError(f"{where}: cannot be opened: {error}; mend what stands there or who may read it") from error
 
 
 @contextmanager

@@ -80,7 +80,7 @@ class Lake:
         """
         spec = layout.table_named(table)
         key = layout.partition_key(table, symbol, day)
-        self._check_root()
+        self.require_root()
         arrays = spec.conform(columns)
         facts = describe(spec, symbol, day, arrays, source=source, schema_hash=schema_hash, notes=notes)
         if not facts.rows and not allow_empty:
@@ -123,10 +123,17 @@ class Lake:
         with self._open(table, symbol, day) as file:
             return file.facts
 
+    def require_root(self) -> None:
+        """Raise MissingLake unless the root is there."""
+        if not self.storage.exists():
+            raise MissingLake(
+                f"{self.storage.locate('')}: no such folder; check the path, or make a new lake with Lake.create"
+            )
+
     def partitions(self, table: str) -> list[tuple[str, date]]:
         """Return every (symbol, day) a table has a partition of, sorted."""
         layout.table_named(table)
-        self._check_root()
+        self.require_root()
         return [(symbol, day) for symbol in self._symbols(table) for day in self._days(table, symbol)]
 
     def event_times_ns(self, table: str, symbol: str, day: date) -> NDArray[np.int64]:
@@ -218,7 +225,7 @@ class Lake:
     def _open(self, table: str, symbol: str, day: date) -> Iterator[PartitionFile]:
         spec = layout.table_named(table)
         key = layout.partition_key(table, symbol, day)
-        self._check_root()
+        self.require_root()
         try:
             with open_partition(self.storage, key, spec, symbol, day) as file:
                 yield file
@@ -230,12 +237,6 @@ class Lake:
             metrics = self._metrics or process_metrics()
             metrics.archive_schema_refused_total.labels(table, str(error.found)).inc()
             raise
-
-    def _check_root(self) -> None:
-        if not self.storage.exists():
-            raise MissingLake(
-                f"{self.storage.locate('')}: no such folder; check the path, or make a new lake with Lake.create"
-            )
 
     def _symbols(self, table: str) -> list[str]:
         names = self.storage.names(table)
@@ -249,7 +250,7 @@ class Lake:
         return [day for day in days if keys[day] in stamps]
 
     def _present(self, table: str, symbol: str, start_ns: int, end_ns: int) -> list[date]:
-        self._check_root()
+        self.require_root()
         first, last = layout.day_of(start_ns), layout.day_of(end_ns - 1)
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         keys = {day: layout.partition_key(table, symbol, day) for day in days}
