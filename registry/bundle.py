@@ -154,8 +154,8 @@ def write_bundle(
 def verify_bundle(folder: Path, expected_sha256: str | None = None, schema_hash: str | None = None) -> ModelCard:
     """Return the card of a bundle whose bytes are those it was written with.
 
-    Raises CorruptBundle when a file is missing or bytes and card disagree, WrongBundle when the sha256 or the feature schema
-    is not the one wanted. Cheap: nothing is loaded; `Scorer` also proves the answers.
+    Raises CorruptBundle when a file is missing or bytes and card disagree, WrongBundle when the sha256 or the feature
+    schema is not the one wanted. Cheap: nothing is loaded; `Scorer` also proves the answers.
     """
     found = _Bundle.read(folder.resolve())
     found.check(expected_sha256, schema_hash)

@@ -63,6 +63,18 @@ def point(link: Path, target: Path) -> None:
         _sync_folder(link.parent)
 
 
+def remove(path: Path) -> None:
+    """Remove a link, or a folder with all it holds; a path which is not there is fine."""
+    with _refusals(path):
+        if path.is_symlink():
+            path.unlink()
+        elif path.is_dir():
+            shutil.rmtree(path)
+        else:
+            return
+        _sync_folder(path.parent)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; other processes and threads that ask for it wait. Freed by the kernel if we die."""
