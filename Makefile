@@ -60,7 +60,7 @@ $(READY): requirements.lock pyproject.toml
 	@echo "== environment: .venv, by $$($(PYTHON) --version)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
 		{ rm -rf .venv; echo "no virtual environment could be made; on Debian: apt-get install python3-venv"; exit 1; }
-	@echo "== installing $$(grep -c == requirements.lock) packages from requirements.lock (about a minute with uv, five with pip)"
+	@echo "== installing $$(grep -c == requirements.lock) packages of requirements.lock (half a minute with uv, five with pip)"
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1" || \
 		echo "   uv could not be installed; pip goes on"
 	@if test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -r requirements.lock \

@@ -61,6 +61,23 @@ def test_each_planted_breach_is_caught(tmp_path: Path) -> None:
     assert [found for _, found in _BREACHES.values() if found not in report.stdout] == []
 
 
+def test_the_trading_side_imports_with_the_live_extra_alone() -> None:
+    """Every module live may use loads where Dagster, MLflow and the trainer were never installed."""
+    trainers = ("dagster", "mlflow", "lightgbm", "onnx", "skl2onnx", "sklearn", "pandas", "evidently", "matplotlib")
+    rooms = ("market", "evaluation", "monitoring", "bus", "archive", "registry", "config", "live")
+    program = f"""
+import importlib, pkgutil, sys
+sys.modules.update(dict.fromkeys({trainers}))
+for room in {rooms}:
+    package = importlib.import_module(room)
+    for module in pkgutil.walk_packages(package.__path__, room + "."):
+        if module.name != "registry.store" and not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def _lint(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
