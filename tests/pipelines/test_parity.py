@@ -14,6 +14,7 @@ from pipelines.errors import BadRows
 from pipelines.estimator import Fitted
 from pipelines.onnx_export import export
 from pipelines.parity import SINGLE_ROWS, prove
+from registry import bundle
 from tests.pipelines.exported import SMALL, Answers, GraphScorer, sample, trained
 
 
@@ -44,8 +45,9 @@ class WrongAlone(GraphScorer):
         return float(np.nextafter(super().margin(row), np.inf))
 
 
-def _exported(fitted: Fitted) -> GraphScorer:
-    return GraphScorer(export(fitted.model_text, fitted.calibrator))
+def _exported(fitted: Fitted) -> bundle.GraphScorer:
+    """The scorer that live uses."""
+    return bundle.GraphScorer(export(fitted.model_text, fitted.calibrator), len(fitted.gain))
 
 
 @pytest.mark.parametrize("calibration", ["isotonic", "platt"])
