@@ -64,7 +64,8 @@ class GraphScorer:
         self._margin = np.zeros((1, 1), np.float64)
         self._probability = np.zeros((1, 1), np.float32)
         self._shape = (width,)
-        self._zeros = np.zeros(width, np.float32)
+        self._finite_bytes = bytearray(width)
+        self._finite = np.frombuffer(self._finite_bytes, np.bool_)
         self._binding = self._session.io_binding()
         self._binding.bind_input(_INPUT[0], "cpu", 0, np.float32, self._row.shape, self._row.ctypes.data)
         self._bind_output("margin", self._margin)
@@ -105,9 +106,9 @@ class GraphScorer:
         if not isinstance(row, np.ndarray) or row.dtype != _FLOAT32 or row.shape != self._shape:
             raise BadRow(f"row: wanted float32[{self._shape[0]}], found {_described(row)}")
         self._row[0] = row
-        # 0 x NaN and 0 x infinity are NaN: one product tells in a third of the time of isfinite and all.
-        if self._zeros.dot(self._row[0]) != 0.0:
-            feature = int(np.flatnonzero(~np.isfinite(row))[0])
+        np.isfinite(row, self._finite)
+        if 0 in self._finite_bytes:  # a search of the bytes takes a quarter of the time of all()
+            feature = self._finite_bytes.index(0)
             raise BadRow(f"row: {row[feature]} in feature {feature}; only valid rows are scored")
         self._session.run_with_iobinding(self._binding)
 
