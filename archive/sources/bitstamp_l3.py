@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 
 from archive.errors import SourceError
 from archive.sources.day import DayBounds, DayOfMarket, Defect, Defects, days_of
+from archive.sources.delimited import read_csv
 from archive.sources.instruments import known
-from archive.sources.ladders import Floats, Place, count_where, positive, to_lots, to_ticks
+from archive.sources.ladders import Floats, Place, RawTrades, count_where, positive, to_ticks, to_trades
 from archive.sources.orders import ASK, BID, Orders
-from archive.sources.reading import existing, opened, read_csv
+from archive.sources.reading import existing, opened
 from archive.sources.replay import Replay
-from market.events import BadReference, BookDelta, BookSnapshot, Level, Trade
+from market.columns import TradeColumns
+from market.events import BadReference, BookDelta, BookSnapshot, Level
 from market.sequence import SequenceRule
 from market.symbols import Symbol, SymbolTable
 
@@ -67,16 +69,9 @@ class BitstampL3Source:
         # The venue numbers no update; counting them ourselves satisfies the rule of contiguous numbers.
         replay = Replay(symbol, SequenceRule.BYBIT, DayBounds.of(day))
         events = _order_events(self._orders, symbol, replay.day_defects)
-        trades = _trades(self._trades, symbol, replay.day_defects)
-        waiting = next(trades, None)
         for update in _updates(events, symbol, self._orders, replay):
-            while waiting is not None and waiting.exchange_ns <= update.exchange_ns:
-                replay.trade(waiting, numbered=False)
-                waiting = next(trades, None)
             replay.update(update)
-        for trade in ([waiting] if waiting else []) + list(trades):
-            replay.trade(trade, numbered=False)
-        return replay.finish()
+        return replay.finish(_trades(self._trades, symbol, replay.day_defects))
 
 
 class _Event(NamedTuple):
@@ -165,22 +160,21 @@ def _whole_lots(symbol: Symbol, volumes: Floats, place: Place) -> NDArray[np.int
     return lots[of_row]
 
 
-def _trades(path: Path, symbol: Symbol, defects: Defects) -> Iterator[Trade]:
+def _trades(path: Path, symbol: Symbol, defects: Defects) -> TradeColumns:
     records = read_csv(path, _TRADES, defects)
     good = positive(records["price"]) & positive(records["amount"]) & np.isin(records["side"], ("buy", "sell"))
     good &= (records["exchange_timestamp"] > 0) & (records["timestamp"] > 0)
     count_where(~good, Defect.MALFORMED, Place(path, records.lines), defects)
     records = records.where(good)
-    place = Place(path, records.lines)
-    columns = (
-        records["trade_id"],
+    raw = RawTrades(
         records["exchange_timestamp"] * _NS_PER_MS,
         records["timestamp"] * _NS_PER_MS,
-        to_ticks(symbol, records["price"], place),
-        to_lots(symbol, records["amount"], place),
+        records["trade_id"],
+        records["price"],
+        records["amount"],
         np.where(records["side"] == "buy", 1, -1),
     )
-    return (Trade(symbol.name, *row) for row in zip(*(column.tolist() for column in columns), strict=True))
+    return to_trades(symbol, raw, Place(path, records.lines))
 
 
 def _pair(path: Path) -> str:

@@ -136,10 +136,9 @@ class DayBounds(NamedTuple):
         start, stop = (int(datetime(d.year, d.month, d.day, tzinfo=UTC).timestamp()) for d in (day, neighbour(day, 1)))
         return cls(start * 1_000_000_000, stop * 1_000_000_000)
 
-    def rows(self, exchange_ns: NDArray[np.int64]) -> slice:
-        """Return which rows belong to the day, given exchange times int64[n] in arrival order."""
-        start, stop = np.searchsorted(event_time(exchange_ns), self)
-        return slice(int(start), int(stop))
+    def hold(self, ns: NDArray[np.int64], margin_ns: int = 0) -> NDArray[np.bool_]:
+        """Return bool[n], which times int64[n] lie in the day or within a margin of it."""
+        return np.asarray((ns >= self.start_ns - margin_ns) & (ns < self.stop_ns + margin_ns))
 
 
 def event_time(exchange_ns: NDArray[np.int64]) -> NDArray[np.int64]:

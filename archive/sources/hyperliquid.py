@@ -14,11 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive.errors import SourceError
-from archive.sources.day import DayBounds, DayOfMarket, Defect, Defects, days_of, event_time
+from archive.sources.day import DayBounds, DayOfMarket, Defect, Defects, days_of
+from archive.sources.delimited import Records, read_csv
 from archive.sources.instruments import known
-from archive.sources.ladders import Place, count_where, positive, to_ladder, to_lots, to_ticks, well_formed
-from archive.sources.reading import Records, files_in, read_csv
-from archive.sources.settling import count_book_times, settle_book, settle_trades
+from archive.sources.ladders import (
+    Place,
+    RawTrades,
+    count_where,
+    first_of_each,
+    positive,
+    to_ladder,
+    to_trades,
+    well_formed,
+)
+from archive.sources.reading import files_in
+from archive.sources.settling import settle
 from market.columns import BookColumns, TradeColumns
 from market.events import LEVELS, NO_ASK_TICKS, NO_BID_TICKS
 from market.symbols import Symbol, SymbolTable
@@ -58,14 +68,7 @@ class HyperliquidSource:
         bounds, defects = DayBounds.of(day), Defects()
         snapshots = _snapshots(self._book_file(symbol), symbol, defects)
         prints = _prints(self._path / f"trades_{symbol.venue_symbol}.csv.gz", symbol, bounds, defects)
-        book, rows = settle_book(snapshots, bounds, defects, drop_repeats=True)
-        trades, trade_rows = settle_trades(prints, bounds, defects)
-        day_book = book.slice(rows.start, rows.stop)
-        day_trades = trades.slice(trade_rows.start, trade_rows.stop)
-        count_book_times(day_book, bounds, defects)
-        early = event_time(day_trades.exchange_ns) < (book.exchange_ns[0] if len(book) else 0)
-        defects.count(Defect.TRADES_BEFORE_BOOK, np.count_nonzero(early))
-        return DayOfMarket(day_book, day_trades, defects.counts, first_seen=defects.first_seen)
+        return settle(snapshots, prints, bounds, defects, drop_repeats=True)
 
     def _book_file(self, symbol: Symbol) -> Path:
         if symbol.venue_symbol not in self._books:
@@ -97,22 +100,15 @@ def _prints(path: Path, symbol: Symbol, bounds: DayBounds, defects: Defects) -> 
     good = _timed(records) & positive(records["price"]) & positive(records["size"]) & (buys | sells)
     place = Place(path, records.lines)
     count_where(~good, Defect.MALFORMED, place, defects)
-    first = np.zeros(len(records), bool)
-    first[np.unique(records["trade_id"], return_index=True)[1]] = True
     exchange_ns, local_ns = _times(records)
-    of_day = (exchange_ns >= bounds.start_ns) & (exchange_ns < bounds.stop_ns)
-    count_where(good & ~first & of_day, Defect.DUPLICATES, place, defects)
-    kept = good & first
-    place = Place(path, records.lines[kept])
-    return TradeColumns(
-        exchange_ns[kept],
-        local_ns[kept],
-        records["trade_id"][kept],
-        to_ticks(symbol, records["price"][kept], place),
-        to_lots(symbol, records["size"][kept], place),
-        np.where(buys, 1, -1).astype(np.int8)[kept],
-        np.zeros(np.count_nonzero(kept), np.uint8),
+    again = good & ~first_of_each(records["trade_id"])
+    count_where(
+        again & (exchange_ns >= bounds.start_ns) & (exchange_ns < bounds.stop_ns), Defect.DUPLICATES, place, defects
     )
+    kept = good & ~again
+    aggressor = np.where(buys, 1, -1)
+    raw = RawTrades(exchange_ns, local_ns, records["trade_id"], records["price"], records["size"], aggressor)
+    return to_trades(symbol, raw.where(kept), Place(path, records.lines[kept]))
 
 
 def _timed(records: Records) -> NDArray[np.bool_]:

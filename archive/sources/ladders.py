@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive.sources.day import Defect, Defects
+from market.columns import TradeColumns
 from market.events import LEVELS, BadReference
 from market.symbols import Symbol
 
@@ -21,6 +22,28 @@ class Place(NamedTuple):
     rows: NDArray[np.int64]
 
 
+class RawTrades(NamedTuple):
+    """Trades [n] with price and size as a file has them."""
+
+    exchange_ns: NDArray[np.int64]
+    local_ns: NDArray[np.int64]
+    trade_id: NDArray[np.int64]
+    price: Floats
+    size: Floats
+    aggressor: NDArray[np.int8]
+
+    def where(self, mask: NDArray[np.bool_]) -> "RawTrades":
+        """Return the trades where the mask bool[n] holds."""
+        return RawTrades(
+            self.exchange_ns[mask],
+            self.local_ns[mask],
+            self.trade_id[mask],
+            self.price[mask],
+            self.size[mask],
+            self.aggressor[mask],
+        )
+
+
 def count_where(found: NDArray[np.bool_], kind: Defect, place: Place, defects: Defects) -> None:
     """Count the rows where `found` bool[n] holds as a kind of defect, with the place of the first."""
     if found.any():
@@ -30,6 +53,13 @@ def count_where(found: NDArray[np.bool_], kind: Defect, place: Place, defects: D
 def positive(values: Floats) -> NDArray[np.bool_]:
     """Return where values are above zero and finite; NaN is neither."""
     return np.asarray((values > 0) & (values < np.inf))
+
+
+def first_of_each(ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return where an id int64[n] stands for the first time."""
+    first = np.zeros(len(ids), bool)
+    first[np.unique(ids, return_index=True)[1]] = True
+    return first
 
 
 def well_formed(bid_prices: Floats, bid_sizes: Floats, ask_prices: Floats, ask_sizes: Floats) -> NDArray[np.bool_]:
@@ -53,6 +83,19 @@ def to_ladder(
     ticks[:levels][there] = to_ticks(symbol, price[there], where)
     lots[:levels][there] = to_lots(symbol, size[there], where)
     return ticks, lots
+
+
+def to_trades(symbol: Symbol, raw: RawTrades, place: Place) -> TradeColumns:
+    """Return trades in ticks and lots, without flags; raises BadReference as `to_ticks` does."""
+    return TradeColumns(
+        raw.exchange_ns,
+        raw.local_ns,
+        raw.trade_id,
+        to_ticks(symbol, raw.price, place),
+        to_lots(symbol, raw.size, place),
+        raw.aggressor.astype(np.int8),
+        np.zeros(len(raw.exchange_ns), np.uint8),
+    )
 
 
 def to_ticks(symbol: Symbol, prices: Floats, place: Place) -> NDArray[np.int32]:

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Protocol
 
 from archive.errors import SourceError
+from archive.sources.binance_spot_diff import BinanceSpotDiffSource
+from archive.sources.binance_vision import BinanceVisionSource
 from archive.sources.binance_ws import BinanceWsSource
+from archive.sources.bitstamp_l3 import BitstampL3Source
 from archive.sources.day import DayOfMarket
 from archive.sources.hyperliquid import HyperliquidSource
 from archive.sources.standx import StandxSource
+from archive.sources.tardis import TardisSource
 from market.symbols import Symbol, SymbolTable
 
 
@@ -39,9 +43,16 @@ class Source(Protocol):
 
 
 _KINDS: Mapping[str, Callable[[Path, SymbolTable], Source]] = {
-    BinanceWsSource.name: BinanceWsSource,
-    HyperliquidSource.name: HyperliquidSource,
-    StandxSource.name: StandxSource,
+    source.name: source
+    for source in (
+        BinanceSpotDiffSource,
+        BinanceVisionSource,
+        BinanceWsSource,
+        BitstampL3Source,
+        HyperliquidSource,
+        StandxSource,
+        TardisSource,
+    )
 }
 KINDS = tuple(_KINDS)
 """The kinds of recording that can be opened."""

@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
-from archive.sources.day import DayBounds, DayOfMarket, Defect, Defects, SequenceBreak, event_time
-from archive.sources.settling import count_book_times, settle_book, settle_trades
+from archive.sources.day import DayBounds, DayOfMarket, Defect, Defects, SequenceBreak
+from archive.sources.settling import settle
 from market.book import BookState, OrderBook
-from market.columns import BookBuilder, TradeBuilder
+from market.columns import BookBuilder, TradeBuilder, TradeColumns
 from market.events import LEVELS, BadEvent, BadReference, BookDelta, BookSnapshot, Trade
 from market.sequence import SequenceRule
 from market.symbols import Symbol
@@ -66,42 +64,38 @@ class Replay:
         stale, gaps, discarded = book.counts.stale, book.counts.gaps, book.counts.discarded
         book.apply(event)
         stale, gaps = book.counts.stale - stale, book.counts.gaps - gaps
+        discarded = book.counts.discarded - discarded
         self.defects.count(Defect.BEFORE_SNAPSHOT, stale)
-        self.defects.count(Defect.UNSYNCED, book.counts.discarded - discarded)
+        self.defects.count(Defect.UNSYNCED, discarded)
         self._note_breaks(gaps)
         if book.state is not BookState.LIVE:
-            self._waiting += 0 if replaces else 1 - stale
+            self._waiting += 0 if replaces else 1 - stale - discarded
         elif not (was_live and stale):
             self._waiting = 0
             self._append(event.local_ns, reset=not was_live or (replaces and not seamless))
 
-    def trade(self, trade: Trade, *, numbered: bool = True) -> None:
-        """Take in a trade; with `numbered` the venue's ids are contiguous, so jumps are counted and repeats dropped."""
+    def trade(self, trade: Trade) -> None:
+        """Take in a trade of a venue that numbers them without a hole; jumps are counted, repeats dropped."""
         self._tick(trade.exchange_ns)
-        if numbered and not self._follows(trade.trade_id):
-            return
-        clamped = self._trades.clamped
-        self._trades.append(trade)
-        self.defects.count(Defect.LOCAL_CLOCK_BACKWARDS, self._trades.clamped - clamped)
+        if self._follows(trade.trade_id):
+            clamped = self._trades.clamped
+            self._trades.append(trade)
+            self.defects.count(Defect.LOCAL_CLOCK_BACKWARDS, self._trades.clamped - clamped)
 
     def skip_trade(self, trade_id: int) -> None:
         """Count a numbered print that did not meet the book."""
         if self._follows(trade_id):
             self.defects.count(Defect.NOT_MARKET, 1, f"trade {trade_id}")
 
-    def finish(self, *, is_last: bool = False) -> DayOfMarket:
-        """Return the day. `is_last` says that no later recording will bring the rows past midnight, so count them."""
-        defects = self.day_defects
-        defects.count(Defect.UNSYNCED, self._waiting)
-        book, rows = settle_book(self._rows.finish(), self._bounds, defects)
-        trades, prints = settle_trades(self._trades.finish(), self._bounds, defects)
-        if is_last:
-            for table in (book, trades):
-                later = event_time(table.exchange_ns) >= self._bounds.stop_ns
-                defects.count(Defect.ROWS_OF_NEXT_DAY, np.count_nonzero(later))
-        day_book, day_trades = book.slice(rows.start, rows.stop), trades.slice(prints.start, prints.stop)
-        count_book_times(day_book, self._bounds, defects)
-        return DayOfMarket(day_book, day_trades, defects.counts, tuple(self._breaks), defects.first_seen)
+    def finish(self, trades: TradeColumns | None = None, *, is_last: bool = False) -> DayOfMarket:
+        """Return the day, with these trades where they did not come in the stream.
+
+        `is_last` says that no later recording will bring the rows past midnight, so they are counted here.
+        """
+        self.day_defects.count(Defect.UNSYNCED, self._waiting)
+        prints = self._trades.finish() if trades is None else trades
+        breaks = tuple(self._breaks)
+        return settle(self._rows.finish(), prints, self._bounds, self.day_defects, breaks=breaks, is_last=is_last)
 
     def _tick(self, exchange_ns: int) -> None:
         if self._clock_ns < self._bounds.start_ns <= exchange_ns:

@@ -11,8 +11,10 @@ from archive.sources.day import (
     SILENCE_NS,
     STALL_NS,
     DayBounds,
+    DayOfMarket,
     Defect,
     Defects,
+    SequenceBreak,
     event_time,
 )
 from market.columns import BOOK_LOCKED, BOOK_ONE_SIDED, BOOK_RESET, BookColumns, TradeColumns
@@ -20,6 +22,33 @@ from market.events import NO_ASK_TICKS, NO_BID_TICKS
 
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
+
+
+def settle(
+    book: BookColumns,
+    trades: TradeColumns,
+    bounds: DayBounds,
+    defects: Defects,
+    *,
+    breaks: tuple[SequenceBreak, ...] = (),
+    drop_repeats: bool = False,
+    is_last: bool = False,
+) -> DayOfMarket:
+    """Settle both tables, cut them to the day and return it.
+
+    `is_last` says that no later recording will bring the rows past midnight, so they are counted here.
+    """
+    every_book, rows = settle_book(book, bounds, defects, drop_repeats=drop_repeats)
+    every_trade, prints = settle_trades(trades, bounds, defects)
+    day_book, day_trades = every_book.slice(rows.start, rows.stop), every_trade.slice(prints.start, prints.stop)
+    if is_last:
+        for table in (every_book, every_trade):
+            later = event_time(table.exchange_ns) >= bounds.stop_ns
+            defects.count(Defect.ROWS_OF_NEXT_DAY, np.count_nonzero(later))
+    early = day_trades.exchange_ns < (every_book.exchange_ns[0] if len(every_book) else 0)
+    defects.count(Defect.TRADES_BEFORE_BOOK, np.count_nonzero(early))
+    count_book_times(day_book, bounds, defects)
+    return DayOfMarket(day_book, day_trades, defects.counts, breaks, defects.first_seen)
 
 
 def settle_book(
@@ -31,7 +60,7 @@ def settle_book(
     `drop_repeats` rows equal in time and levels to the one before go too, as whole-book snapshots stored twice. Returns
     the rows and which of them are the day's.
     """
-    inside = _inside(book.exchange_ns, bounds)
+    inside = bounds.hold(event_time(book.exchange_ns))
     repeated = _repeated(book) if drop_repeats else np.zeros(len(book), bool)
     crossed = (book.bid_ticks[0] > book.ask_ticks[0]) & ~repeated
     defects.count(Defect.DUPLICATES, np.count_nonzero(repeated & inside))
@@ -51,7 +80,7 @@ def settle_trades(trades: TradeColumns, bounds: DayBounds, defects: Defects) -> 
     order = np.argsort(trades.local_ns, kind="stable")
     rows = take_trades(trades, order)
     late = trades.local_ns < np.maximum.accumulate(trades.local_ns)
-    inside = _inside(rows.exchange_ns, bounds)
+    inside = bounds.hold(event_time(rows.exchange_ns))
     defects.count(Defect.OUT_OF_ORDER, np.count_nonzero(late[order] & inside))
     _count_exchange_clock(rows.exchange_ns, inside, defects)
     return rows, _day_rows(inside)
@@ -131,11 +160,6 @@ def _repeated(book: BookColumns) -> Mask:
     repeated = np.zeros(len(book), bool)
     repeated[same] = True
     return repeated
-
-
-def _inside(exchange_ns: Rows, bounds: DayBounds) -> Mask:
-    ns = event_time(exchange_ns)
-    return np.asarray((ns >= bounds.start_ns) & (ns < bounds.stop_ns))
 
 
 def _day_rows(inside: Mask) -> slice:
