@@ -6,7 +6,6 @@ with BOOK_RESET forgets everything. A book that is one-sided or crossed gives no
 and leaves prices as they last stood. Trades before the first book are passed over.
 """
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -67,47 +66,43 @@ RING_CAPACITY = 16_384
 
 @dataclass(slots=True, eq=False)
 class KernelState:
-    """All the kernel remembers: `ints` int64 and `floats` float64, ring buffers inside. Build it with `new`."""
+    """All the kernel remembers, ring buffers inside; the layout of `memory` is told in `market.kernel`."""
 
-    ints: NDArray[np.int64]
-    floats: NDArray[np.float64]
+    memory: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        kernel.prepare()
 
     @classmethod
     def new(cls, capacity: int = RING_CAPACITY) -> Self:
         """Return the state before any event; `capacity`, a power of two, bounds the events within 2 s."""
-        if capacity < 4 or capacity & (capacity - 1):
+        if not _is_capacity(capacity):
             raise BadEvent(f"capacity of a kernel state must be a power of two from 4 on, was {capacity}")
-        return cls(
-            np.zeros(kernel.RING + kernel.RING_WIDTH * capacity, np.int64),
-            np.zeros(kernel.PRICE_RING + 2 * capacity, np.float64),
-        )
+        return cls(np.zeros(kernel.RING + kernel.RING_WIDTH * capacity, np.int64))
 
     @property
     def capacity(self) -> int:
         """How many events the ring holds."""
-        return (self.ints.size - kernel.RING) // kernel.RING_WIDTH
+        return (self.memory.size - kernel.RING) // kernel.RING_WIDTH
 
     def copy(self) -> Self:
         """Return a state that goes its own way from here."""
-        return type(self)(self.ints.copy(), self.floats.copy())
+        return type(self)(self.memory.copy())
 
     def to_bytes(self) -> bytes:
         """Return the state as little-endian bytes that `from_bytes` reads back, to the bit."""
-        return (
-            struct.pack("<q", self.capacity) + self.ints.astype("<i8").tobytes() + self.floats.astype("<f8").tobytes()
-        )
+        return self.memory.astype("<i8").tobytes()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Return the state that `to_bytes` wrote. Raises BadEvent when the length does not fit."""
-        capacity = struct.unpack_from("<q", data)[0] if len(data) >= 8 else 0
-        ints, floats = kernel.RING + kernel.RING_WIDTH * capacity, kernel.PRICE_RING + 2 * capacity
-        if capacity < 4 or len(data) != 8 * (1 + ints + floats):
-            raise BadEvent(f"{len(data)} bytes are no kernel state of capacity {capacity}; write it with to_bytes")
-        return cls(
-            np.frombuffer(data, "<i8", ints, 8).astype(np.int64),
-            np.frombuffer(data, "<f8", -1, 8 * (1 + ints)).astype(np.float64),
-        )
+        """Return the state that `to_bytes` wrote. Raises BadEvent when the length fits no state."""
+        capacity, rest = divmod(len(data) - 8 * kernel.RING, 8 * kernel.RING_WIDTH)
+        if rest or not _is_capacity(capacity):
+            raise BadEvent(
+                f"a kernel state has {8 * kernel.RING} bytes and {8 * kernel.RING_WIDTH} for each event of its "
+                f"capacity, a power of two; found {len(data)} bytes; start anew from the tail of the day before"
+            )
+        return cls(np.frombuffer(data, "<i8").astype(np.int64))
 
 
 def run(state: KernelState, events: NDArray[np.int64], out: NDArray[np.float32], valid: NDArray[np.uint8]) -> None:
@@ -118,11 +113,11 @@ def run(state: KernelState, events: NDArray[np.int64], out: NDArray[np.float32],
     KernelOverflow when 2 s hold more events than the state's ring; the state is of no use after that.
     """
     try:
-        done = kernel.advance(state.ints, state.floats, events, out, valid)
+        trouble = kernel.advance(state.memory, events, out, valid)
     except TypeError:
-        done = -1
-    if done != events.shape[0]:
-        _refuse(done, state, events, out, valid)
+        trouble = -1
+    if trouble:
+        _refuse(trouble, state, events, out, valid)
 
 
 step = run
@@ -152,15 +147,19 @@ def interleave_batches(
 
 def warmup() -> None:
     """Compile the kernel, or load it from numba's cache, before the first event waits for it."""
-    state = KernelState.new(4)
-    events = interleave(BookColumns.empty(), TradeColumns.empty())
-    run(state, events, np.empty((0, kernel.COLUMNS), np.float32), np.empty(0, np.uint8))
+    kernel.prepare()
+    interleave(BookColumns.empty(), TradeColumns.empty())
+
+
+def _is_capacity(capacity: int) -> bool:
+    return capacity >= 4 and capacity & (capacity - 1) == 0
 
 
 def _refuse(
-    done: int, state: KernelState, events: NDArray[np.int64], out: NDArray[np.float32], valid: NDArray[np.uint8]
+    trouble: int, state: KernelState, events: NDArray[np.int64], out: NDArray[np.float32], valid: NDArray[np.uint8]
 ) -> None:
-    if done < 0:
+    """Say what is wrong: arrays that do not fit (-1), or the ring ran full at the event counted."""
+    if trouble < 0:
         found = "; ".join(
             f"{a.dtype}{list(a.shape)}, contiguous {a.flags.c_contiguous}, writable {a.flags.writeable}"
             for a in (events, out, valid)
@@ -170,8 +169,8 @@ def _refuse(
             f"C-contiguous and writable; got {found}"
         )
     raise KernelOverflow(
-        f"more than {state.capacity - 2} events within 2 s at {events[done, kernel.NS]} ns overflow the window of "
-        f"cancel_rate_2s; build the state with KernelState.new(capacity={2 * state.capacity})"
+        f"more than {state.capacity - 2} events within 2 s at {events[trouble - 1, kernel.NS]} ns overflow the window "
+        f"of cancel_rate_2s; build the state with KernelState.new(capacity={2 * state.capacity})"
     )
 
 

@@ -1,20 +1,21 @@
-"""Every compiled function of the feature kernel, and the layout of the two arrays that are its memory.
+"""Every compiled function of the feature kernel, and the layout of its memory.
 
 `market.features` is the door to this module. All compiled code is in this one file, and no constant it uses comes
 from another one: numba's cache looks at the file alone, so a change elsewhere would leave old machine code in use.
 Tests hold the constants to `market.feature_spec`.
 
-Window sums are differences of running int64 totals kept in a ring, so they are exact and do not depend on where the
-stream began. A ring row holds the time and the totals after one event; a window's start points at its first event,
-and the row before that holds the totals to subtract. There is no fast-math and no fused multiply-add, so the same
-events give the same bits on every x86 machine.
+The memory is one int64 array, read also as float64 (`ints` and `floats` below are the same bytes): one argument less
+is a tenth of a call less for the live side. Window sums are differences of running int64 totals kept in a ring, so
+they are exact and do not depend on where the stream began. A ring row holds the time and the totals after one event;
+a window's start points at its first event, and the row before that holds the totals to subtract. There is no
+fast-math and no fused multiply-add, so the same events give the same bits in C, see benchmarks/c_twin.
 """
 
 import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
@@ -23,8 +24,8 @@ Change = tuple[int, int, int, int, int]
 """What one event adds: order flow of the touch and of 5 levels, signed lots, squared half ticks, 1 for a trade."""
 
 # Plain IEEE division; the small functions below become part of `advance`.
-_compiled = njit(cache=True, nogil=True, error_model="numpy")
-_inlined = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+_compiled = njit(cache=True, error_model="numpy")
+_inlined = njit(cache=True, error_model="numpy", forceinline=True)
 
 WARMUP_NS = 120 * 1_000_000_000
 
@@ -32,20 +33,33 @@ WARMUP_NS = 120 * 1_000_000_000
 NS, KIND, _FLAGS, _PRICE, _SIGNED, _BID, _ASK, _BID_LOTS, _ASK_LOTS = 0, 1, 2, 3, 4, 5, 15, 25, 35
 _LEVELS, WIDTH, COLUMNS, _RESET = 10, 45, 59, 1
 
-# Places in the integer state: scalars, running totals in the order of a ring row, the book before, the ring.
+# Places of integers in the memory: scalars, running totals in the order of a ring row, the book before.
 _STARTED, _USABLE, _HEAD, _LAST_NS, _START_NS, _TRADE_NS, _TRADE_TICKS, _SPREAD, _DEPTH = 0, 1, 2, 3, 4, 5, 6, 7, 8
 _AFTER_200MS, _AFTER_1S, _AFTER_1500MS, _AFTER_2S = 9, 10, 11, 12
-_TOTALS, _BOOK, RING, RING_WIDTH = 16, 24, 64, 8
-_OFI_1, _OFI_5, _FLOW, _VOLUME, _SQUARES, _TRADES, _CANCELS = 1, 2, 3, 4, 5, 6, 7
+_TOTALS, _BOOK, _BOOK_END = 16, 24, 64
+_OFI_1, _OFI_5, _FLOW, _VOLUME, _SQUARES, _TRADES, _CANCELS, _TOTALS_WIDTH = 1, 2, 3, 4, 5, 6, 7, 8
 
-# Places in the float state: prices in half ticks, decayed sums, averages, the features of the book alone, the ring.
-_MID2, _MICRO2, _BPS = 0, 1, 2
-_SUM_OFI_1, _SUM_OFI_5, _SUM_FLOW, _SUM_COUNT, _SUM_SQUARE, _SUM_VOLUME = 4, 7, 10, 13, 16, 18
-_MEAN_MID, _MEAN_IMBALANCE_5, _MEAN_IMBALANCE_10, _MEAN_SPREAD, _MEAN_DEPTH = 20, 24, 27, 28, 29
-_LADDER, _LADDER_WIDTH, PRICE_RING = 32, 20, 56
+# Places of floats in the memory: prices in half ticks, decayed sums, averages, the features of the book alone.
+_MID2, _MICRO2, _BPS = 64, 65, 66
+_SUM_OFI_1, _SUM_OFI_5, _SUM_FLOW, _SUM_COUNT, _SUM_SQUARE, _SUM_VOLUME = 67, 70, 73, 76, 79, 81
+_MEAN_MID, _MEAN_IMBALANCE_5, _MEAN_IMBALANCE_10, _MEAN_SPREAD, _MEAN_DEPTH = 83, 87, 90, 91, 92
+_LADDER, _LADDER_WIDTH = 93, 20
+
+# The ring behind them: a row is the time, the seven totals, and the two prices after an event.
+RING, RING_WIDTH, _RING_MID2, _RING_MICRO2 = 120, 10, 8, 9
 
 _LARGEST_MOVE = 1 << 20  # half ticks; squares of larger moves could leave int64
 _FARTHEST = 1 << 28  # ticks; so that distance times lots stays inside int64
+
+
+def prepare() -> None:
+    """Compile `advance` for its one set of types, or load it from numba's cache; other types are refused from then on.
+
+    Without that, a read-only or strided array would have numba compile once more, for seconds, in mid-stream.
+    """
+    if not advance.signatures:
+        advance.compile((types.int64[::1], types.int64[:, ::1], types.float32[:, ::1], types.uint8[::1]))
+        advance.disable_compile()
 
 
 @_compiled
@@ -82,8 +96,9 @@ def merge(books: tuple[Any, ...], trades: tuple[Any, ...], cursor: Ints, out: In
 
 
 @_compiled
-def advance(ints: Ints, floats: Floats, events: Ints, out: NDArray[np.float32], valid: NDArray[np.uint8]) -> int:
-    """Return the number of events taken: all of them, -1 for shapes that do not fit, or where the ring ran full."""
+def advance(memory: Ints, events: Ints, out: NDArray[np.float32], valid: NDArray[np.uint8]) -> int:
+    """Return 0 when all events are taken, -1 for shapes that do not fit, or the count at which the ring ran full."""
+    ints, floats = memory, memory.view(np.float64)
     n = events.shape[0]
     if events.shape[1] != WIDTH or out.shape[0] != n or out.shape[1] != COLUMNS or valid.size != n:
         return -1
@@ -114,14 +129,14 @@ def advance(ints: Ints, floats: Floats, events: Ints, out: NDArray[np.float32], 
         _decay(ints, floats, ns, change)
         _remember(ints, floats, ns, change, mask)
         if ints[_HEAD] - ints[_AFTER_2S] > mask - 1:
-            return int(k)
+            return int(k) + 1
         if ints[_USABLE] != 0 and ns - ints[_START_NS] >= WARMUP_NS:
             _write(ints, floats, mask, out[k])
             valid[k] = 1
         else:
             out[k, :] = np.nan
             valid[k] = 0
-    return int(n)
+    return 0
 
 
 @_inlined
@@ -133,8 +148,8 @@ def _start(ints: Ints, floats: Floats, row: Ints, ns: int, mask: int) -> None:
     ints[_LAST_NS] = ns
     ints[_TRADE_NS] = ns - 2 * WARMUP_NS
     ints[_AFTER_200MS : _AFTER_2S + 1] = ints[_HEAD]
-    ints[_BOOK:RING] = row[_BID:]
-    floats[:PRICE_RING] = 0.0
+    ints[_BOOK:_BOOK_END] = row[_BID:]
+    floats[_MID2:RING] = 0.0
     floats[_MID2] = mid2
     _ladder(ints, floats, row)
     floats[_MEAN_MID : _MEAN_MID + 4] = mid2
@@ -142,9 +157,9 @@ def _start(ints: Ints, floats: Floats, row: Ints, ns: int, mask: int) -> None:
     floats[_MEAN_IMBALANCE_10] = floats[_LADDER + 5]
     floats[_MEAN_SPREAD] = np.float64(ints[_SPREAD])
     floats[_MEAN_DEPTH] = np.float64(ints[_DEPTH])
-    before = PRICE_RING + ((ints[_HEAD] - 1) & mask) * 2
-    floats[before] = mid2
-    floats[before + 1] = floats[_MICRO2]
+    before = RING + ((ints[_HEAD] - 1) & mask) * RING_WIDTH
+    floats[before + _RING_MID2] = mid2
+    floats[before + _RING_MICRO2] = floats[_MICRO2]
 
 
 @_inlined
@@ -163,7 +178,7 @@ def _order_flow(ints: Ints, row: Ints) -> tuple[int, int]:
         if level == 0:
             ofi_1 = flow
     ints[_TOTALS + _CANCELS] += shrunk
-    ints[_BOOK:RING] = row[_BID:]
+    ints[_BOOK:_BOOK_END] = row[_BID:]
     return ofi_1, ofi_5
 
 
@@ -273,10 +288,11 @@ def _remember(ints: Ints, floats: Floats, ns: int, change: Change, mask: int) ->
     slot = ints[_HEAD] & mask
     if slot == 0:
         _drop_traces(floats)
-    for k in range(RING_WIDTH):
-        ints[RING + slot * RING_WIDTH + k] = ints[_TOTALS + k]
-    floats[PRICE_RING + slot * 2] = floats[_MID2]
-    floats[PRICE_RING + slot * 2 + 1] = floats[_MICRO2]
+    place = RING + slot * RING_WIDTH
+    for k in range(_TOTALS_WIDTH):
+        ints[place + k] = ints[_TOTALS + k]
+    floats[place + _RING_MID2] = floats[_MID2]
+    floats[place + _RING_MICRO2] = floats[_MICRO2]
     ints[_HEAD] += 1
     _expire(ints, _AFTER_200MS, ns - 200_000_000, mask)
     _expire(ints, _AFTER_1S, ns - 1_000_000_000, mask)
@@ -307,11 +323,10 @@ def _write(ints: Ints, floats: Floats, mask: int, out: NDArray[np.float32]) -> N
     bps, mid2 = floats[_BPS], floats[_MID2]
     for k in range(_LADDER_WIDTH):
         out[k] = floats[_LADDER + k]
-    at_200ms = PRICE_RING + ((ints[_AFTER_200MS] - 1) & mask) * 2
-    at_1s = PRICE_RING + ((ints[_AFTER_1S] - 1) & mask) * 2
-    out[20] = (floats[_MICRO2] - floats[at_200ms + 1]) * bps
-    out[21] = (mid2 - floats[at_1s]) * bps
+    at_200ms = RING + ((ints[_AFTER_200MS] - 1) & mask) * RING_WIDTH
     base = RING + ((ints[_AFTER_1S] - 1) & mask) * RING_WIDTH
+    out[20] = (floats[_MICRO2] - floats[at_200ms + _RING_MICRO2]) * bps
+    out[21] = (mid2 - floats[base + _RING_MID2]) * bps
     out[22] = ints[_TOTALS + _OFI_1] - ints[base + _OFI_1]
     out[23] = ints[_TOTALS + _OFI_5] - ints[base + _OFI_5]
     for k in range(9):
