@@ -234,7 +234,7 @@ def test_a_move_that_expects_something_else_is_refused(store: ModelStore, bundle
     """Compare-and-set: the alias stays where somebody else put it."""
     first, second = _two(store, bundle)
     store.set_alias("active", first.number, expected=None)
-    with pytest.raises(AliasMoved, match="'active' of .* names version 1, expected None"):
+    with pytest.raises(AliasMoved, match=r"'active' of .* names version 1, expected None"):
         store.set_alias("active", second.number, expected=None)
     store.set_alias("active", second.number, expected=first.number)
     with pytest.raises(AliasMoved, match="names version 2, expected 1"):
