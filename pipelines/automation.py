@@ -65,7 +65,6 @@ def backfill_sensor(job: str, settings: Schedule) -> dg.SensorDefinition:
         job_name=job,
         evaluation_fn=look,
         minimum_interval_seconds=settings.backfill_seconds,
-        required_resource_keys={"workspace"},
         description="Backfills only the partitions that the gap scan finds missing or damaged.",
         default_status=dg.DefaultSensorStatus.RUNNING if settings.automatic else dg.DefaultSensorStatus.STOPPED,
     )

@@ -4,11 +4,13 @@ Asset functions live in their modules as plain functions; what Dagster should kn
 checks that block) is said here, so that one file shows the whole graph.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
+from upath import UPath
 
 from config.settings import Settings, load
 from pipelines import automation, ingestion, partitions, release, training
@@ -17,6 +19,9 @@ from pipelines.features import features
 from pipelines.labels import labels
 from pipelines.progress import Progress, timed
 from pipelines.workspace import Workspace
+
+# Single-run backfills have been marked beta since 1.5; a warning for each asset at every load would hide real ones.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 OWNER = "team:ml-platform"
 GRID_ASSETS = ("market_data", "gap_report", "features", "labels")
@@ -65,7 +70,7 @@ class _Maker:
         before, after = partitions.day_before(), partitions.day_after()
         sound = dg.AssetDep("gap_report")
         return [
-            self._cells(ingestion.market_data, "ingest", {"parquet"}, [], ("schema", "row_count", "symbol_reference"), ("trades_present",)),
+            self._cells(ingestion.market_data, "ingest", {"parquet"}, [], ("schema", "row_count", "symbol_reference"), ("trades_present", "not_poorer")),
             self._cells(ingestion.gap_report, "quality", {"parquet"}, [dg.AssetDep("market_data")], ("no_damage",), ("no_gaps",)),
             self._cells(
                 features, "features", {"numba", "parquet"},
@@ -83,11 +88,11 @@ class _Maker:
         parity = ("parity_margin_bits", "parity_flips", "parity_probability")
         return [
             self._whole(training.training_set, "training", {"python"}, [dg.AssetDep("features"), dg.AssetDep("labels")]),
-            self._whole(training.model, "training", {"lightgbm"}, [], quality, ("precision_target",)),
-            self._whole(release.onnx_bundle, "export", {"onnx"}, [], ("bundle_verified",)),
-            self._whole(release.parity_report, "export", {"onnx"}, [], parity),
+            self._whole(training.model, "training", {"lightgbm"}, [], quality, ("precision_target",), dagster_type=dg.Any),
+            self._whole(release.onnx_bundle, "export", {"onnx"}, [], ("bundle_verified",), dagster_type=dg.Any),
+            self._whole(release.parity_report, "export", {"onnx"}, [], parity, dagster_type=dg.Any),
             self._whole(release.drift_report, "monitor", {"evidently"}, [], (), ("feature_drift",)),
-            self._whole(release.model_card, "release", {"mlflow"}, []),
+            self._whole(release.model_card, "release", {"mlflow"}, [dg.AssetDep("drift_report")], dagster_type=dg.Any),
             self._whole(release.candidate, "release", {"mlflow"}, []),
         ]  # fmt: skip
 
@@ -113,8 +118,9 @@ class _Maker:
         deps: Sequence[dg.AssetDep],
         blocking: Sequence[str] = (),
         warning: Sequence[str] = (),
+        **more: Any,
     ) -> dg.AssetsDefinition:
-        return self._asset(function, group, kinds, deps, blocking, warning)
+        return self._asset(function, group, kinds, deps, blocking, warning, **more)
 
     def _asset(
         self,
@@ -135,8 +141,8 @@ class _Maker:
         return decorate(timed(function, self._progress))
 
 
-def _storage(workspace: Workspace) -> str:
-    return str(workspace.folder("artifacts"))
+def _storage(workspace: Workspace) -> UPath:
+    return UPath(workspace.folder("artifacts"))
 
 
 def definitions() -> dg.Definitions:

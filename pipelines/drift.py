@@ -17,9 +17,11 @@ from pipelines.artifacts import TrainedModel
 from pipelines.dataset import load
 from pipelines.workspace import Workspace
 
-PAGE_ROWS = 4_000
+PAGE_ROWS = 2_000
 """Rows a side on Evidently's page: its time grows with them, and the verdict does not come from it."""
 REFERENCE_ROWS = 20_000
+REFERENCE_FILE = "reference/rows.npz"
+"""Where a release's run keeps the rows that the next one is held against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,8 @@ def draw_page(reference: NDArray[np.float32], current: NDArray[np.float32], page
 
 def _reference(workspace: Workspace, model: TrainedModel) -> tuple[str, NDArray[np.float32]]:
     previous = workspace.store.by_alias("active") or workspace.store.by_alias("candidate")
-    if previous is not None and previous.tags.get("schema_hash") == model.training_set.schema_hash:
-        path = workspace.store.artifact(previous.run_id, "reference/rows.npz")
-        with np.load(path) as stored:
+    if previous is not None and previous.schema_hash == model.training_set.schema_hash:
+        kept = workspace.store.run_artifact(previous.run_id, REFERENCE_FILE, workspace.folder("cache"))
+        with np.load(kept) as stored:
             return f"{previous.name} version {previous.number}", stored["rows"]
     return "the train days (no earlier release with these features)", reference_sample(workspace, model)

@@ -1,20 +1,17 @@
 """Ingestion: a day of one symbol from its source into the lake, and the gap scan that judges it.
 
-A partition that is already there is never replaced by a poorer one: a source that answers with less than the lake
-holds is refused, so that a half-dead feed cannot eat a good day.
+A partition that is already there is never replaced by a poorer one, so that a half-dead feed cannot eat a good day.
 """
 
 import dagster as dg
 import numpy as np
 
-from archive.errors import CorruptPartition, MissingLake, MissingPartition, SchemaVersionError
+from archive.errors import CorruptPartition, MissingPartition, SchemaVersionError
 from archive.layout import BOOK
 from archive.partition import Partition
 from archive.sources.day import DayOfMarket
-from archive.sources.protocol import Source
 from market.symbols import Symbol
 from pipelines.checks import Finding, check_results
-from pipelines.errors import DamagedPartition
 from pipelines.gap_gate import damaged, scan_cells
 from pipelines.partitions import Cell, cells
 from pipelines.workspace import Workspace
@@ -33,7 +30,12 @@ def market_data(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[W
     findings: list[Finding] = []
     for done, each in enumerate(asked):
         workspace.progress.step("market_data", done, len(asked), each.key)
-        book, trades, day = ingest_cell(workspace, source, each)
+        day = source.read_day(workspace.symbols[each.symbol], each.day)
+        poorer = poorer_than_held(workspace, each, len(day.book))
+        findings.append(Finding("not_poorer", each.key, not poorer, poorer or "not poorer", warn_only=True))
+        if poorer:
+            continue
+        book, trades = store_day(workspace, source.name, each, day)
         findings += examine(workspace, each, book, trades, day)
         context.add_asset_metadata(
             {"book_rows": book.rows, "trade_rows": trades.rows, "sha256": book.content_sha256, **day.defects},
@@ -43,24 +45,21 @@ def market_data(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[W
     return dg.MaterializeResult(metadata={"source": source.name}, check_results=check_results(findings))
 
 
-def ingest_cell(workspace: Workspace, source: Source, at: Cell) -> tuple[Partition, Partition, DayOfMarket]:
-    """Read one cell from the source and write its two tables.
+def store_day(workspace: Workspace, source: str, at: Cell, day: DayOfMarket) -> tuple[Partition, Partition]:
+    """Write the two tables of one cell, with what the importer counted as notes.
 
     Raises:
-        SourceError: the source cannot be read.
-        EmptyPartition: the source has no book row for that day.
-        DamagedPartition: the lake holds a richer day than the source now offers.
+        EmptyPartition: the day has no book row.
+        ArchiveBusy: another run is writing this partition.
+        WriteFailed: the disk refused; what was there before is intact.
     """
-    day = source.read_day(workspace.symbols[at.symbol], at.day)
-    _refuse_poorer(workspace, at, len(day.book))
     notes = {
         "defects": dict(day.defects),
         "first_seen": dict(day.first_seen),
         "breaks": [{"expected": b.expected, "seen": b.seen, "exchange_ns": b.exchange_ns} for b in day.breaks],
     }
-    book = workspace.lake.write_book(at.symbol, at.day, day.book, source=source.name, notes=notes)
-    trades = workspace.lake.write_trades(at.symbol, at.day, day.trades, source=source.name, allow_empty=True)
-    return book, trades, day
+    book = workspace.lake.write_book(at.symbol, at.day, day.book, source=source, notes=notes)
+    return book, workspace.lake.write_trades(at.symbol, at.day, day.trades, source=source, allow_empty=True)
 
 
 def examine(workspace: Workspace, at: Cell, book: Partition, trades: Partition, day: DayOfMarket) -> list[Finding]:
@@ -119,14 +118,19 @@ def _readable(workspace: Workspace, at: Cell) -> tuple[bool, str]:
     return True, f"version {version}"
 
 
-def _refuse_poorer(workspace: Workspace, at: Cell, rows: int) -> None:
+def poorer_than_held(workspace: Workspace, at: Cell, rows: int) -> str:
+    """Say how the source's day is poorer than the one the lake holds, or return an empty text.
+
+    The lake then keeps what it has: a half-dead feed must not eat a good day.
+    """
     try:
         held = workspace.lake.info(BOOK, at.symbol, at.day)
-    except (MissingLake, MissingPartition, CorruptPartition, SchemaVersionError):
-        return
+    except (MissingPartition, CorruptPartition, SchemaVersionError):
+        return ""
     least = held.rows * (1 - workspace.settings.ingest.max_shrink_share)
-    if rows < least:
-        raise DamagedPartition(
-            f"{at.key}: the source offers {rows} book rows, the lake holds {held.rows}; at least {least:.0f} wanted. "
-            f"Repair the source, or delete {held.path} first if the lake is wrong"
-        )
+    if rows >= least:
+        return ""
+    return (
+        f"kept the {held.rows} book rows of the lake, the source offers {rows} (at least {least:.0f} wanted); "
+        f"if the lake is wrong, delete the partition and materialize it again"
+    )

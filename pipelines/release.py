@@ -11,7 +11,7 @@ from pipelines.workspace import Workspace
 
 def onnx_bundle(
     context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace], model: TrainedModel
-) -> dg.MaterializeResult[ExportedBundle]:
+) -> dg.MaterializeResult:
     """The model as one ONNX graph, trees and calibrator in float64, with its card and 256 golden rows.
 
     The folder's name is its sha256: the same data, code and seed give the same one.
@@ -33,7 +33,7 @@ def parity_report(
     workspace: dg.ResourceParam[Workspace],
     model: TrainedModel,
     onnx_bundle: ExportedBundle,
-) -> dg.MaterializeResult[ProvenBundle]:
+) -> dg.MaterializeResult:
     """The proof that the bundle answers as LightGBM does, bit for bit: training rows, random rows, threshold rows."""
     from pipelines.bundling import prove_bundle
 
@@ -82,7 +82,7 @@ def model_card(
     workspace: dg.ResourceParam[Workspace],
     model: TrainedModel,
     parity_report: ProvenBundle,
-) -> dg.MaterializeResult[RecordedRun]:
+) -> dg.MaterializeResult:
     """The model's card as an MLflow run: the same metric and parameter names for every run, pictures, bundle.
 
     The pictures also stand inline below.

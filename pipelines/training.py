@@ -35,7 +35,7 @@ def training_set(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[
 
 def model(
     context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace], training_set: TrainingSet
-) -> dg.MaterializeResult[TrainedModel]:
+) -> dg.MaterializeResult:
     """LightGBM with early stopping and a calibrator behind it, measured on the days held out.
 
     Same data, code and seed give the same model text. The threshold tau_entry is chosen before the test days.

@@ -217,6 +217,19 @@ class ModelStore:
             fetched.rename(folder)
         return folder
 
+    def run_artifact(self, run_id: str, path: str, into: Path) -> Path:
+        """Copy one file of a run (`reference/rows.npz`) into a folder and return where it lies.
+
+        Raises RegistryError when the run or the file is not there.
+        """
+        with self._refusing(f"read {path} of run {run_id}"):
+            return Path(self._client.download_artifacts(run_id, path, str(into)))
+
+    def run_metrics(self, run_id: str) -> dict[str, float]:
+        """Return the last value of every metric of a run; raise RegistryError for an unknown run."""
+        with self._refusing(f"read the metrics of run {run_id}"):
+            return dict(self._client.get_run(run_id).data.metrics)
+
     def _fetch(self, version: Version, into: str) -> Path:
         from mlflow.artifacts import download_artifacts
 

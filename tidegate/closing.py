@@ -21,15 +21,15 @@ _SHOWN = (
 
 def closing_table(story: "Story", seconds: float) -> RenderableType:
     """The table of results and the lines that say how to open the pages."""
-    version = story.outputs["version"]
+    version, metrics = story.outputs["version"], story.outputs["metrics"]
     table = Table(title="what came out", title_justify="left", show_header=False, pad_edge=False)
     table.add_row("model version", f"{version.name} version {version.number}, alias candidate")
-    table.add_row("bundle sha256", version.tags["sha256"][:16])
+    table.add_row("bundle sha256", version.sha256[:16])
     table.add_row("partitions repaired", ", ".join(str(each.key) for each in story.repaired) or "none needed it")
     table.add_row("partitions left out", ", ".join(str(each.key) for each in sorted(story.left_out)) or "none")
     for name, words in _SHOWN:
-        if name in version.metrics:
-            table.add_row(words, f"{version.metrics[name]:.6g}")
+        if name in metrics:
+            table.add_row(words, f"{metrics[name]:.6g}")
     share = 1 - story.body_seconds / story.run_seconds
     table.add_row("wall time", f"{seconds:.0f} s, {story.runs} Dagster runs")
     table.add_row("Dagster's own share of the runs", f"{share:.0%} of {story.run_seconds:.0f} s")

@@ -78,8 +78,8 @@ class Story:
             runner.launch("3 features and labels", "ingest_job", ["features", "labels"], sound)
             runner.launch("4 model, ONNX, parity, card, registry", "train_job", None, [])
         self.body_seconds = sum(bars.body_seconds.values())
-        self.outputs["version"] = workspace.store.by_alias("candidate")
-        self.outputs["workspace"] = workspace
+        version = workspace.store.by_alias("candidate")
+        self.outputs = {"version": version, "metrics": workspace.store.run_metrics(version.run_id)}
 
     def _announce(self, cells: Sequence[Cell]) -> None:
         source = self.settings.source
@@ -134,6 +134,8 @@ class _Runner:
         Raises:
             PipelineError: a run failed, unless it may; the message is that of the failed asset.
         """
+        from dagster import AssetKey
+
         self.story.console.print(f"[bold cyan]{title}[/]", highlight=False)
         started = time.perf_counter()
         with self.bars:
@@ -141,7 +143,7 @@ class _Runner:
                 spans = {} if block is None else {_RANGE_START: str(block[0].key), _RANGE_END: str(block[1].key)}
                 result = self.definitions.resolve_job_def(job).execute_in_process(
                     instance=self.instance,
-                    asset_selection=selection,
+                    asset_selection=[AssetKey(name) for name in selection] if selection else None,
                     run_config=_QUIET,
                     tags={**(tags or {}), **spans},
                     raise_on_error=False,
