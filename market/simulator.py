@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from market import simulator_feed as feeds
 from market.columns import BOOK_RESET, BookColumns, TradeColumns
-from market.events import LEVELS
+from market.events import LEVELS, BadRule
 from market.simulator_day import SimulatedDay
 from market.simulator_defects import Defect, Frame, Injection, inject
 from market.simulator_feed import Published
-from market.simulator_rule import DAY_NS, BadRule, SimulatorRule
+from market.simulator_rule import DAY_NS, SimulatorRule
 from market.simulator_wire import Wire, frames_of, wire_of
 from market.symbols import Symbol
 

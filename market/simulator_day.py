@@ -21,18 +21,18 @@ from market.symbols import Symbol
 
 _IDS_A_DAY = 10**10
 _TRADES_A_DAY = 10**8
-_CHUNK_EVENTS = 1 << 16
 _LAST_EVENT_SECOND = 86_399.999
-_JUMP_SHARE, _JUMPS_PER_SECOND = 0.3, 0.15
+_JUMP_SHARE, _JUMPS_PER_SECOND = 0.45, 0.1
 _SWEPT_SHARE = 0.3
-_LEVEL_SHARE = 1.0 / 28.0
+_LEVEL_SHARE = 1.0 / 45.0
 _LEAST_NOTIONAL = 100.0
 
 
 class SimulatedDay:
     """Publishes the span [start_ns, end_ns) of one UTC day; `wanted_ns` are the times to publish snapshots at.
 
-    With `frames` False neither the levels of updates nor the bookTickers' text will be asked for.
+    With `frames` False the levels of updates and snapshots are left out. `chunk_events` bounds the memory, and changes
+    nothing else.
     """
 
     def __init__(
@@ -45,10 +45,13 @@ class SimulatedDay:
         drifts: Sequence[Drift],
         wanted_ns: Sequence[int],
         frames: bool,
+        chunk_events: int = 1 << 16,
     ) -> None:
         self._symbol, self._day, self._seed, self._rule = symbol, day_number, seed, rule
         self._day_ns = day_number * DAY_NS
-        self._flow = self._at_midnight(day_number, multipliers(rule, tuple(drifts), day_number))
+        self._chunk_events = chunk_events
+        spans = multipliers(rule, tuple(drifts), day_number)
+        self._flow = self._at_midnight(day_number)._replace(spans=spans)
         self._flow.random[0] = seed_of(seed, symbol.name, "day", day_number)
         self._wanted = np.array(sorted(w - self._day_ns for w in wanted_ns), np.int64)
         self._frames = frames
@@ -72,8 +75,8 @@ class SimulatedDay:
             feeds.flush(feed, out)
             yield out
 
-    def _at_midnight(self, day_number: int, spans: NDArray[np.float64]) -> Flow:
-        """Return the state at the start of a day, which is also how the day before must end."""
+    def _at_midnight(self, day_number: int) -> Flow:
+        """Return the state at the start of a day, which is also how the day before must end: whatever its regime."""
         price = midnight_price(self._symbol, day_number, self._seed, self._rule)
         target = midnight_price(self._symbol, day_number + 1, self._seed, self._rule)
         parameters = _parameters(self._symbol, self._rule, price, target)
@@ -85,8 +88,8 @@ class SimulatedDay:
             floats=np.zeros(flows.N_FLOATS, np.float64),
             lots=np.zeros((2, ring), np.int64),
             rule=parameters,
-            spans=spans,
-            log=np.empty((_CHUNK_EVENTS + 16 * window, flows.LOG_FIELDS), np.int64),
+            spans=multipliers(SimulatorRule(), (), day_number),
+            log=np.empty((self._chunk_events + 8 * window + 1_000, flows.LOG_FIELDS), np.int64),
         )
         flow.ints[flows.I_ID] = day_number * _IDS_A_DAY
         flows.open_book(flow, price / float(self._symbol.price_tick))
@@ -117,14 +120,14 @@ class SimulatedDay:
 
     def _buffers(self) -> Published:
         window = int(self._flow.rule[flows.P_WINDOW])
-        levels = (2 * _CHUNK_EVENTS if self._frames else 0) + 64 * window
-        events = np.empty((_CHUNK_EVENTS, feeds.EVENT_FIELDS), np.int64)
-        tops = np.empty((_CHUNK_EVENTS // 4, 4 * LEVELS), np.int32)
+        levels = (2 * self._chunk_events if self._frames else 0) + 64 * window
+        events = np.empty((self._chunk_events + 2 * feeds.EVENT_ROOM, feeds.EVENT_FIELDS), np.int64)
+        tops = np.empty((self._chunk_events // 4 + 4, 4 * LEVELS), np.int32)
         return Published(events, tops, np.empty((levels, 2), np.int64), np.zeros(3, np.int64))
 
     def _last_update(self) -> NDArray[np.int64]:
         """Return the log of one event that turns this book into the next midnight's."""
-        flow, ahead = self._flow, self._at_midnight(self._day + 1, self._flow.spans)
+        flow, ahead = self._flow, self._at_midnight(self._day + 1)
         rows: list[tuple[int, int, int]] = []
         for side in (flows.BID, flows.ASK):
             new = _levels_of(ahead, side)
@@ -184,9 +187,13 @@ def _parameters(symbol: Symbol, rule: SimulatorRule, price: float, target_price:
 
 
 def _taker_parameters(rule: SimulatorRule, sigma: float, hold: float, gap: float) -> tuple[float, float]:
-    """Return how often a move is a sweep, and the rate of other takers, so that prints add up to the rule's rate."""
-    moves_per_second, prints_a_sweep = (sigma / hold) ** 2, 1.0 + hold / gap
+    """Return how often a move is a sweep, and the rate of other takers, so that prints add up to the rule's rate.
+
+    A move comes when the fair price has diffused a hold away (whose mean square is 1.36 of its mean) or has jumped.
+    """
+    diffused = (1.0 - rule.order_flow_effect) * (1.0 - _JUMP_SHARE) * (sigma / hold) ** 2 / 1.36
+    moves_per_second, prints_a_sweep = diffused + 0.5 * _JUMPS_PER_SECOND, 1.0 + 1.3 * hold / gap
     sweeps = min(0.7 * moves_per_second, _SWEPT_SHARE * rule.trades_per_second / prints_a_sweep)
-    others = (rule.trades_per_second - sweeps * prints_a_sweep) * (1.0 - flows.PRINT_CONTINUES)
+    others = (rule.trades_per_second - sweeps * prints_a_sweep) / flows.PRINTS_A_TAKER
     brought_along = sweeps * flows.BRANCHING / (1.0 - flows.BRANCHING)
     return sweeps / moves_per_second, max(0.2 * others, others - brought_along)

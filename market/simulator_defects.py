@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args
 
+from market.events import BadRule
 from market.simulator_feed import DEPTH, TICKER, TRADE
-from market.simulator_rule import BadRule, Drift
+from market.simulator_rule import Drift
 from market.symbols import Symbol
 
 Kind = Literal[

@@ -34,14 +34,15 @@ S_END, S_VOLATILITY, S_RATE, S_SPREAD, S_DEPTH, S_JUMPS, S_EFFECT = range(7)
 
 BRANCHING = 0.6
 """Mean number of takers that one taker brings along."""
-PRINT_CONTINUES = 0.72
-"""Chance that a market order prints once more."""
+PRINTS_A_TAKER = 3.6
+"""Mean prints of a market order away from moves; what the chances and queues below come to, measured."""
 MOST_PRINTS = 100
 _EXCITATION_DECAY = 1.25
 _TOUCH_SHARE = 0.75
-_NOISE_SIGMA, _NOISE_TAU = 0.8, 1.5
-_VOLATILITY_SIGMA, _VOLATILITY_TAU = 0.35, 600.0
-_QUEUE_LEAN_NEAR, _QUEUE_LEAN_SLOW = 0.8, 0.35
+_PRINTS_AGAIN, _LARGE_SHARE, _LARGE_PRINTS_AGAIN = 0.72, 0.03, 0.98
+_NOISE_SIGMA, _NOISE_TAU = 0.7, 1.0
+_VOLATILITY_SIGMA, _VOLATILITY_TAU = 0.5, 120.0
+_QUEUE_LEAN_NEAR, _QUEUE_LEAN_SLOW = 1.3, 0.45
 _TAKER_LEAN_NEAR, _TAKER_LEAN_SLOW, _TAKER_MEMORY = 1.6, 0.9, 0.8
 _WIDE_SHARE, _WIDE_GAPS = 0.012, 5.0
 
@@ -225,6 +226,7 @@ def _take(flow: Flow, near: float) -> None:
     side = ASK if _uniform(flow) * (1.0 + math.exp(-lean)) < 1.0 else BID
     may_empty = near * (2 * side - 1) > 0.3
     best = i[I_BEST + side]
+    again = _LARGE_PRINTS_AGAIN if _uniform(flow) < _LARGE_SHARE else _PRINTS_AGAIN
     for _ in range(MOST_PRINTS):
         queue = flow.lots[side, best & mask]
         lots = min(_print_lots(flow), queue if may_empty else queue - 1)
@@ -232,7 +234,7 @@ def _take(flow: Flow, near: float) -> None:
             break
         _log(flow, TRADE, side, best, lots)
         _set_level(flow, side, best, queue - lots)
-        if _uniform(flow) > PRINT_CONTINUES:
+        if _uniform(flow) > again:
             break
     _excite(flow, side)
     if flow.lots[side, best & mask] == 0:
@@ -339,18 +341,18 @@ def _log(flow: Flow, kind: int, side: int, tick: int, lots: int) -> None:
 @njit(cache=True)
 def _level_lots(flow: Flow) -> int:
     """Size of a level behind the touch: a third the least order allowed, most like one order, some walls."""
-    draw = _uniform(flow)
+    draw, usual = _uniform(flow), flow.rule[P_LEVEL] * flow.spans[flow.ints[I_SPAN], S_DEPTH]
     if draw < 0.3:
         return 1 + int(flow.rule[P_TINY] * (1.0 + 0.7 * _uniform(flow)))
-    if draw < 0.9:
-        return _around(flow, flow.rule[P_LEVEL], 0.9)
-    return _around(flow, 18.0 * flow.rule[P_LEVEL], 1.2)
+    if draw < 0.92:
+        return _around(flow, usual, 0.9)
+    return _around(flow, 14.0 * usual, 1.2)
 
 
 @njit(cache=True)
 def _print_lots(flow: Flow) -> int:
     """Size of a print: a third the least order allowed, the rest log-normal with a heavy tail."""
-    if _uniform(flow) < 0.3:
+    if _uniform(flow) < 0.24:
         return 1 + int(flow.rule[P_TINY] * (1.0 + 0.7 * _uniform(flow)))
     return min(_around(flow, flow.rule[P_PRINT], 1.6), int(200.0 * flow.rule[P_PRINT]) + 1)
 

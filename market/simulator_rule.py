@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from market.events import MarketError
+from market.events import BadRule
 from market.symbols import Symbol
 
 NS_PER_SECOND = 1_000_000_000
@@ -33,10 +33,6 @@ _REGIMES: dict[str, tuple[float, ...]] = {
 # One step of the walk of midnights is forgotten at this rate a day; steps older than the limit weigh nothing.
 _WALK_MEMORY = 0.9
 _WALK_STEPS = 64
-
-
-class BadRule(MarketError):  # noqa: N818 (named for what is wrong)
-    """A simulation was asked for that cannot be: a rate of zero, a span outside the day, an unknown defect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +83,15 @@ class SimulatorRule:
     depth_interval_ms: int = 500
     orders_per_second: float = 20.0
     trades_per_second: float = 1.0
-    volatility_bps: float = 0.45
-    order_flow_effect: float = 0.4
-    effect_horizon_seconds: float = 25.0
+    volatility_bps: float = 0.6
+    order_flow_effect: float = 0.5
+    effect_horizon_seconds: float = 30.0
     spread_ticks: float = 1.0
-    level_gap_bps: float = 0.062
+    level_gap_bps: float = 0.085
     levels_each_side: int = 128
-    hold_bps: float = 0.4
-    touch_notional: float = 190_000.0
-    trade_notional: float = 2_500.0
+    hold_bps: float = 0.6
+    touch_notional: float = 260_000.0
+    trade_notional: float = 3_200.0
     latency_ms: float = 2.0
     regimes: tuple[RegimeSpan, ...] = ()
 
