@@ -194,14 +194,13 @@ class ModelStore:
                 if not (token := page.token):
                     return sorted(found, key=lambda version: -version.number)
 
-    def download(self, version: Version, into: Path) -> Path:
-        """Fetch a version's bundle to folder `into/<model id>`, verified against its tags, and return that folder.
+    def download(self, version: Version, folder: Path) -> Path:
+        """Fetch a version's bundle, verify it against the version's tags, and return `folder`, which then holds it.
 
-        Its card then names the version and the run; the sha256 does not cover these.
-        A verified copy that is already there is used again, a damaged one replaced; nothing unverified stands under
-        the name. Raises RegistryError when the artifact is missing, BundleError when it is not what was registered.
+        Its card then names the version and the run; the sha256 does not cover these. A verified copy that is already
+        there is used again, a damaged one replaced; nothing unverified stands under the name. Raises RegistryError
+        when the artifact is missing, BundleError when it is not what was registered.
         """
-        folder = into / version.model_id
         if folder.exists():
             try:
                 verify_bundle(folder, version.sha256, version.schema_hash)
@@ -209,36 +208,36 @@ class ModelStore:
                 shutil.rmtree(folder)
             else:
                 return folder
-        into.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{version.model_id}.", dir=into) as beside:
-            fetched = self._fetch(version, beside)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
+            fetched = self._fetch(
+                version.source,
+                beside,
+                f"fetch version {version.number} from {version.source}; restore the artifact folder, or train again",
+            )
             verify_bundle(fetched, version.sha256, version.schema_hash)
             stamp_bundle(fetched, version.number, version.run_id)
             fetched.rename(folder)
         return folder
 
     def run_artifact(self, run_id: str, path: str, into: Path) -> Path:
-        """Copy one file of a run (`reference/rows.npz`) into a folder and return where it lies.
-
-        Raises RegistryError when the run or the file is not there.
-        """
-        with self._refusing(f"read {path} of run {run_id}"):
-            return Path(self._client.download_artifacts(run_id, path, str(into)))
+        """Fetch one artifact of a run (`card/gain.json`) into a folder and return where it lies there."""
+        doing = f"fetch {path} of run {run_id}"
+        with self._refusing(doing):
+            run = self._client.get_run(run_id)
+        into.mkdir(parents=True, exist_ok=True)
+        return self._fetch(f"{run.info.artifact_uri}/{path}", str(into), doing)
 
     def run_metrics(self, run_id: str) -> dict[str, float]:
-        """Return the last value of every metric of a run; raise RegistryError for an unknown run."""
+        """Return the metrics of a run by name."""
         with self._refusing(f"read the metrics of run {run_id}"):
             return dict(self._client.get_run(run_id).data.metrics)
 
-    def _fetch(self, version: Version, into: str) -> Path:
+    def _fetch(self, uri: str, into: str, doing: str) -> Path:
         from mlflow.artifacts import download_artifacts
 
-        missing = (
-            f"fetch version {version.number} from {version.source}; restore the artifact folder, or train again and "
-            "register anew"
-        )
-        with self._refusing(missing):
-            return Path(download_artifacts(version.source, dst_path=into, tracking_uri=self.tracking_uri))
+        with self._refusing(doing):
+            return Path(download_artifacts(uri, dst_path=into, tracking_uri=self.tracking_uri))
 
     @cached_property
     def _client(self) -> "MlflowClient":

@@ -283,16 +283,16 @@ def test_a_download_is_the_registered_bundle_with_its_version_in_the_card(
 ) -> None:
     """Same sha256; a second download uses the first copy, a damaged copy is replaced."""
     version = store.register(bundle(), _run(store))
-    folder = store.download(version, tmp_path / "cache")
+    folder = store.download(version, tmp_path / "cache" / "made")
     card = verify_bundle(folder, version.sha256)
     assert (card.version, card.run_id) == (1, version.run_id)
-    assert folder == tmp_path / "cache" / version.model_id
+    assert folder == tmp_path / "cache" / "made"
     inode = (folder / "model.onnx").stat().st_ino
-    assert store.download(version, tmp_path / "cache") == folder
+    assert store.download(version, tmp_path / "cache" / "made") == folder
     assert (folder / "model.onnx").stat().st_ino == inode
     (folder / "model.onnx").write_bytes(b"torn")
-    assert verify_bundle(store.download(version, tmp_path / "cache"), version.sha256) == card
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == [version.model_id]
+    assert verify_bundle(store.download(version, tmp_path / "cache" / "made"), version.sha256) == card
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["made"]
 
 
 def test_an_artifact_that_is_missing_or_changed_is_refused(
@@ -303,12 +303,12 @@ def test_an_artifact_that_is_missing_or_changed_is_refused(
     stored = Path(version.source)
     (stored / "model.onnx").write_bytes(b"torn")
     with pytest.raises(BundleError):
-        store.download(version, tmp_path / "cache")
+        store.download(version, tmp_path / "cache" / "made")
     for path in stored.iterdir():
         path.unlink()
     stored.rmdir()
     with pytest.raises(RegistryError, match=r"MLflow would not fetch version 1 .*restore the artifact folder"):
-        store.download(version, tmp_path / "cache")
+        store.download(version, tmp_path / "cache" / "made")
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -360,6 +360,17 @@ def test_making_a_store_does_not_import_mlflow() -> None:
         cwd=Path(__file__).parents[2],
     )
     assert told.stdout.strip() == "False"
+
+
+def test_a_runs_metrics_and_artifacts_are_read_back(store: ModelStore, tmp_path: Path) -> None:
+    """What another card is compared with; what is not there is refused by name."""
+    run_id = _run(store, artifacts={"card/gain.json": '{"spread_bps": 2.5}'})
+    assert store.run_metrics(run_id) == {"test_win_auc": 0.7}
+    assert store.run_artifact(run_id, "card/gain.json", tmp_path / "kept").read_text() == '{"spread_bps": 2.5}'
+    with pytest.raises(RegistryError, match=f"would not fetch card/none.json of run {run_id}"):
+        store.run_artifact(run_id, "card/none.json", tmp_path / "kept")
+    with pytest.raises(RegistryError, match="would not read the metrics of run gone"):
+        store.run_metrics("gone")
 
 
 def test_two_runs_line_up_side_by_side(store: ModelStore) -> None:
