@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
+from benchmarks.rows import fact, row, show
 from benchmarks.timing import measure
 from evaluation.drift import Reference, ks, psi
 
@@ -32,24 +33,13 @@ def run() -> list[dict[str, Any]]:
     scipy_ks = lambda: [ks_2samp(reference_rows[:, f], window[:, f]).statistic for f in range(FEATURES)]  # noqa: E731
     near = measure(ours | {"scipy": scipy_ks}, rounds=15)
     far = measure(ours | _evidently(reference_rows, window), rounds=3)
+    evidently = far["psi"] + far["ks"]
     difference = float(np.abs(ks(reference, window) - scipy_ks()).max())
     return [
-        _row("drift: PSI + KS of 24 features, 2,000 against 100,000", near["ours"], None, None),
-        _row("drift: scipy ks_2samp x 24 (KS alone)", near["scipy"], near["scipy"] / near["ours"], 50.0),
-        _row(
-            "drift: Evidently DataDriftPreset, psi and ks",
-            far["psi"] + far["ks"],
-            (far["psi"] + far["ks"]) / far["ours"],
-            500.0,
-        ),
-        {
-            "name": "drift: greatest difference of KS to scipy's statistic",
-            "value": difference,
-            "unit": "D",
-            "ratio": None,
-            "goal": "0",
-            "holds": difference == 0.0,
-        },
+        row("drift: PSI + KS of 24 features, 2,000 against 100,000", near["ours"] * 1e3, "ms CPU"),
+        row("drift: scipy ks_2samp x 24", near["scipy"] * 1e3, "ms CPU", ratio=near["scipy"] / near["ours"], least=50),
+        row("drift: Evidently, psi and ks", evidently * 1e3, "ms CPU", ratio=evidently / far["ours"], least=500),
+        fact("drift: greatest difference of KS to scipy's statistic", difference, "D", wanted=0),
     ]
 
 
@@ -84,19 +74,5 @@ def _evidently(reference: NDArray[np.float32], window: NDArray[np.float32]) -> d
     return {method: lambda method=method: report(method) for method in ("psi", "ks")}
 
 
-def _row(name: str, seconds: float, ratio: float | None, goal: float | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": seconds * 1e3,
-        "unit": "ms CPU",
-        "ratio": ratio,
-        "goal": "" if goal is None else f">= {goal:g}x",
-        "holds": None if goal is None or ratio is None else ratio >= goal,
-    }
-
-
 if __name__ == "__main__":
-    for row in run():
-        ratio = "" if row["ratio"] is None else f"{row['ratio']:,.0f}x"
-        verdict = {None: "", True: "holds", False: "MISSED"}[row["holds"]]
-        print(f"{row['name']:<58} {row['value']:>10,.3f} {row['unit']:<7} {ratio:>8} {row['goal']:<8} {verdict}")
+    show(run())
