@@ -97,14 +97,14 @@ _Taker = Callable[[Frame, Symbol, int, Replay], None]
 
 
 def _take_update(frame: Frame, symbol: Symbol, sent_ns: int, replay: Replay) -> None:
-    _count_unknown(frame, {"e", "E", "s", "U", "u", "b", "a"}, replay)
     replay.update(binance_depth(frame, symbol, sent_ns))
+    _count_unknown(frame, {"e", "E", "s", "U", "u", "b", "a"}, replay)
 
 
 def _take_trade(frame: Frame, symbol: Symbol, sent_ns: int, replay: Replay) -> None:
-    _count_unknown(frame, {"e", "E", "s", "a", "p", "q", "f", "l", "T", "m", "M"}, replay)
     if trade := binance_trade(frame, symbol, sent_ns):
         replay.trade(trade)
+    _count_unknown(frame, {"e", "E", "s", "a", "p", "q", "f", "l", "T", "m", "M"}, replay)
 
 
 _TAKERS: Mapping[str, _Taker] = {"update": _take_update, "trades": _take_trade}

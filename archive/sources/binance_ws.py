@@ -25,6 +25,7 @@ from market.symbols import Symbol, SymbolTable
 from market.wire import Frame, binance_depth, binance_payload, binance_snapshot, binance_trade
 
 _NAME = re.compile(r"(.+)_(\d{8})\.gz")
+_OWNER = re.compile(rb'"s"\s*:\s*"([A-Z0-9_]+)"')
 _PEEKED_LINES = 2_000
 _KNOWN_KEYS = {
     "depthUpdate": frozenset({"e", "E", "T", "s", "ps", "U", "u", "pu", "b", "a"}),
@@ -42,10 +43,12 @@ class BinanceWsSource:
         self._path = path
         self._table = table
         self._files: dict[str, dict[date, Path]] = {}
+        named = {symbol.venue_symbol for symbol in table.values() if symbol.venue == "binance"}
         for file in files_in(path, "*_????????.gz", "Binance websocket captures"):
             if match := _NAME.fullmatch(file.name):
                 day = datetime.fromisoformat(match[2]).date()
-                for venue_symbol in sorted(_symbols_in(file)):
+                # A file named after a symbol is its own, even when the beginning tells nothing.
+                for venue_symbol in _symbols_in(file) | (named & {match[1].upper()}):
                     self._files.setdefault(venue_symbol, {})[day] = file
 
     def symbols(self) -> tuple[Symbol, ...]:
@@ -94,17 +97,17 @@ def _has_snapshot(path: Path) -> bool:
 
 def _symbols_in(path: Path) -> set[str]:
     with opened(path) as stream:
-        return set(re.findall(r'"s":"([A-Z0-9_]+)"', b"".join(islice(stream, _PEEKED_LINES)).decode("latin-1")))
+        return {name.decode() for name in _OWNER.findall(b"".join(islice(stream, _PEEKED_LINES)))}
 
 
 def _is_spot(path: Path) -> bool:
     """Only futures name the update before."""
     with opened(path) as stream:
-        return next((b'"pu":' not in line for line in stream if b'"depthUpdate"' in line), True)
+        return next((b'"pu"' not in line for line in stream if b'"depthUpdate"' in line), True)
 
 
 def _replay_file(path: Path, symbol: Symbol, replay: Replay) -> None:
-    feed = _Feed(symbol, replay, owns_file=_symbols_in(path) == {symbol.venue_symbol})
+    feed = _Feed(symbol, replay, owns_file=_symbols_in(path) <= {symbol.venue_symbol})
     with opened(path) as stream:
         for number, line in enumerate(stream, 1):
             if b"@bookTicker" in line[:100]:
@@ -140,9 +143,9 @@ class _Feed:
         elif kind not in _KNOWN_KEYS:
             self._replay.defects.count(Defect.UNKNOWN_FRAMES)
         else:
+            self._take_event(kind, payload, local_ns)
             if not payload.keys() <= _KNOWN_KEYS[kind]:
                 self._replay.defects.count(Defect.UNKNOWN_KEYS)
-            self._take_event(kind, payload, local_ns)
 
     def _take_event(self, kind: str, payload: Frame, local_ns: int) -> None:
         if kind == "depthUpdate":

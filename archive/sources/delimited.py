@@ -159,5 +159,4 @@ def _records(text: _Text, table: pa.Table, bad: NDArray[np.bool_], broken: list[
 def _shared_texts(column: pa.Array) -> NDArray[Any]:
     """Return text as objects, one object for all equal ones: sides and flags repeat by the million."""
     encoded = column.dictionary_encode()
-    distinct: NDArray[Any] = np.array(encoded.dictionary.to_pylist(), object)
-    return distinct[encoded.indices.to_numpy()]
+    return np.asarray(np.array(encoded.dictionary.to_pylist(), object)[encoded.indices.to_numpy()])

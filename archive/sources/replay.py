@@ -41,8 +41,9 @@ class Replay:
 
     @property
     def defects(self) -> Defects:
-        """Where to count what is wrong at this point of the stream."""
-        return self.day_defects if self._bounds.start_ns <= self._clock_ns < self._bounds.stop_ns else self._elsewhere
+        """Where to count what is wrong at this point of the stream; before its first time is known, with the day."""
+        start_ns, stop_ns = self._bounds
+        return self.day_defects if not self._clock_ns or start_ns <= self._clock_ns < stop_ns else self._elsewhere
 
     @property
     def is_past_day(self) -> bool:

@@ -102,6 +102,8 @@ def _book_hour(path: Path, symbol: Symbol, defects: Defects) -> BookColumns:
     exchange_ns, local_ns, whole = _times(table)
     sides = [_levels(table[name]) for name in _LADDERS]
     good = whole & well_formed(*sides)
+    for name in _LADDERS:
+        good &= table[name].is_valid().to_numpy()
     valid = table["is_valid"].fill_null(False).to_numpy()
     every = Place(path, np.arange(len(good)))
     count_where(~good, Defect.MALFORMED, every, defects)
