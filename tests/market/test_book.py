@@ -77,35 +77,30 @@ class _Venue:
 
 
 class _Feed(RuleBasedStateMachine):
-    """Updates wait in a queue on the way to us; the rules are what can happen to them and to snapshots."""
+    """Updates arrive, get lost, come late and out of order, or twice; snapshots come fresh or old."""
 
     sequence_rule: SequenceRule
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(bundle=changes)
+    def start(self, bundle: list[tuple[int, int, int]]) -> None:
         self.venue = _Venue(self.sequence_rule)
         self.book = OrderBook(X, self.sequence_rule, buffer_limit=6)
-        self.queue: list[BookDelta] = []
+        self.late: list[BookDelta] = []
         self.delivered: list[BookDelta] = []
+        self.mend(bundle)
 
-    @rule(bundle=changes)
-    def trade(self, bundle: list[tuple[int, int, int]]) -> None:
-        self.queue.append(self.venue.update(bundle))
+    @rule(bundle=changes, fate=st.sampled_from(["arrives", "arrives", "arrives", "is lost", "is late"]))
+    def trade(self, bundle: list[tuple[int, int, int]], fate: str) -> None:
+        delta = self.venue.update(bundle)
+        if fate == "arrives":
+            self._give(delta)
+        elif fate == "is late":
+            self.late.append(delta)
 
-    @precondition(lambda self: self.queue)
-    @rule()
-    def deliver(self) -> None:
-        self._give(self.queue.pop(0))
-
-    @precondition(lambda self: self.queue)
-    @rule()
-    def lose(self) -> None:
-        self.queue.pop(0)
-
-    @precondition(lambda self: len(self.queue) > 1)
-    @rule()
-    def reorder(self) -> None:
-        self.queue[0], self.queue[1] = self.queue[1], self.queue[0]
+    @precondition(lambda self: self.late)
+    @rule(data=st.data())
+    def arrive_late(self, data: st.DataObject) -> None:
+        self._give(self.late.pop(data.draw(st.integers(min_value=0, max_value=len(self.late) - 1))))
 
     @precondition(lambda self: self.delivered)
     @rule(data=st.data())
@@ -116,19 +111,22 @@ class _Feed(RuleBasedStateMachine):
     def send_snapshot(self, back: int) -> None:
         # Bybit's snapshots are in the stream itself, so they are never older than what we have.
         if self.sequence_rule is SequenceRule.BYBIT:
-            back, self.queue = 0, []
+            back, self.late = 0, []
         self.book.apply(self.venue.snapshot(back))
 
     @precondition(lambda self: self.sequence_rule is SequenceRule.BYBIT)
-    @rule()
-    def restart(self) -> None:
-        self.queue, self.delivered = [], []
-        self._give(self.venue.restart())
+    @rule(as_snapshot=st.booleans())
+    def restart(self, as_snapshot: bool) -> None:
+        self.late, self.delivered = [], []
+        whole = self.venue.restart()
+        if as_snapshot:
+            self.book.apply(self.venue.snapshot())
+        else:
+            self._give(whole)
         assert self.book.state is BookState.LIVE
 
     @rule(bundle=changes)
     def mend(self, bundle: list[tuple[int, int, int]]) -> None:
-        self.queue = []
         self.book.apply(self.venue.snapshot())
         self._give(self.venue.update(bundle))
         assert self.book.state is BookState.LIVE
@@ -162,7 +160,7 @@ class _BybitFeed(_Feed):
     sequence_rule = SequenceRule.BYBIT
 
 
-_FEED_SETTINGS = settings(max_examples=60, stateful_step_count=40)
+_FEED_SETTINGS = settings(max_examples=60, stateful_step_count=30)
 TestFuturesFeed = _FuturesFeed.TestCase
 TestFuturesFeed.settings = _FEED_SETTINGS
 TestSpotFeed = _SpotFeed.TestCase
