@@ -11,8 +11,22 @@ from pipelines.estimator import Fitted, TrainingRule, fit
 SECOND_NS = 1_000_000_000
 HORIZON_NS = 60 * SECOND_NS
 
+# Spelled out, so that other defaults of the rule change no test here.
 SMALL = TrainingRule(
-    learning_rate=0.1, min_data_in_leaf=20, max_rounds=60, early_stopping_rounds=20, calibration_steps=12
+    learning_rate=0.1,
+    num_leaves=15,
+    min_data_in_leaf=20,
+    feature_fraction=0.7,
+    bagging_fraction=0.7,
+    bagging_freq=1,
+    lambda_l2=5.0,
+    max_rounds=60,
+    early_stopping_rounds=20,
+    validation_share=0.15,
+    calibration_share=0.15,
+    calibration="isotonic",
+    calibration_steps=12,
+    min_piece_rows=200,
 )
 
 
