@@ -6,7 +6,7 @@ with a hole in it is as wanting as one that never was.
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from config.sections import Schedule
 from pipelines.gap_gate import wanting
 from pipelines.ingestion import BACKFILL_TAG
-from pipelines.partitions import Cell, cell
+from pipelines.partitions import Cell
 from pipelines.workspace import Workspace
 
 MAX_ATTEMPTS = 3

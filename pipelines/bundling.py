@@ -76,7 +76,10 @@ def prove_bundle(workspace: Workspace, model: TrainedModel, draft: ExportedBundl
         id="",
         sha256="",
         parity=Parity(
-            rows=total.rows, margin_mismatches=total.margin_mismatches, flips=total.flips, max_abs_diff=total.max_abs_diff
+            rows=total.rows,
+            margin_mismatches=total.margin_mismatches,
+            flips=total.flips,
+            max_abs_diff=total.max_abs_diff,
         ),
     )
     onnx_bytes = (Path(draft.folder) / "model.onnx").read_bytes()
@@ -144,9 +147,7 @@ def _card(workspace: Workspace, model: TrainedModel, known: Candidates) -> Model
             net_of_fees=barrier.net_of_fees,
         ),
         thresholds=Thresholds(tau_entry=tau, tau_hold=tau * _HOLD_SHARE),
-        calibration=Calibration(
-            kind="platt" if model.platt else "isotonic", rows=model.sizes["calibration_rows"]
-        ),
+        calibration=Calibration(kind="platt" if model.platt else "isotonic", rows=model.sizes["calibration_rows"]),
         metrics=dict(model.measured.metrics),
         training=Training(
             symbols=tuple(sorted({each.symbol for each in cells})),

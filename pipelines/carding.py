@@ -20,7 +20,7 @@ from pipelines.errors import GateRefused
 from pipelines.gates import parity_gates, quality_gates, refusals
 from pipelines.workspace import Workspace
 from registry.bundle import Scorer, verify_bundle
-from registry.store import TrainingData, Version
+from registry.versions import TrainingData, Version
 
 ALIAS = "candidate"
 GAIN_FILE = "card/gain.json"

@@ -6,18 +6,18 @@ checks that block) is said here, so that one file shows the whole graph.
 
 import warnings
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 from upath import UPath
 
-from config.settings import Settings, load
+from config.settings import load
 from pipelines import automation, ingestion, partitions, release, training
 from pipelines.artifacts import JsonIOManager
 from pipelines.features import features
 from pipelines.labels import labels
-from pipelines.progress import Progress, timed
+from pipelines.progress import timed
 from pipelines.workspace import Workspace
 
 # Single-run backfills have been marked beta since 1.5; a warning for each asset at every load would hide real ones.
@@ -28,14 +28,9 @@ GRID_ASSETS = ("market_data", "gap_report", "features", "labels")
 TRAINING_ASSETS = ("training_set", "model", "onnx_bundle", "parity_report", "drift_report", "model_card", "candidate")
 
 
-def build(settings: Settings, today: date, progress: Progress | None = None) -> dg.Definitions:
-    """Everything Dagster loads, for one configuration.
-
-    Args:
-        today: the current UTC day; it bounds the grid when market.last_day is left open.
-        progress: told how far long assets have come; silent when left out.
-    """
-    workspace = Workspace(settings, today, progress or Progress())
+def build(workspace: Workspace) -> dg.Definitions:
+    """Everything Dagster loads, for one workspace."""
+    settings = workspace.settings
     make = _Maker(workspace)
     ingest = dg.define_asset_job(
         "ingest_job", selection=list(GRID_ASSETS), description="Market data, gap scan, features and labels of a cell."
@@ -135,10 +130,10 @@ class _Maker:
         name = function.__name__
         specs = [dg.AssetCheckSpec(check, asset=name, blocking=True) for check in blocking]
         specs += [dg.AssetCheckSpec(check, asset=name) for check in warning]
-        decorate = dg.asset(
-            group_name=group, kinds=kinds, owners=[OWNER], deps=list(deps), check_specs=specs, code_version="1", **more
+        make: Callable[..., dg.AssetsDefinition] = dg.asset(
+            group_name=group, kinds=kinds, owners=[OWNER], deps=list(deps), check_specs=specs, **more
         )
-        return decorate(timed(function, self._progress))
+        return make(timed(function, self._progress))
 
 
 def _storage(workspace: Workspace) -> UPath:
@@ -147,7 +142,8 @@ def _storage(workspace: Workspace) -> UPath:
 
 def definitions() -> dg.Definitions:
     """The definitions of config/app.yml as it stands, read when Dagster loads this code location."""
-    return build(load(), datetime.now(UTC).date())  # noqa: TID251 - an entry point owns the clock
+    today = datetime.now(UTC).date()  # noqa: TID251 - an entry point owns the clock
+    return build(Workspace(load(), today))
 
 
 defs = definitions()

@@ -40,7 +40,9 @@ class ReleaseDrift:
     def sentence(self) -> str:
         """The finding in words."""
         worst = max(self.report.features, key=lambda each: each.psi)
-        over = f"{len(self.over)} features over a line: {', '.join(self.over)}" if self.over else "no feature over a line"
+        over = (
+            f"{len(self.over)} features over a line: {', '.join(self.over)}" if self.over else "no feature over a line"
+        )
         return f"{over}; highest PSI {worst.psi:.3f} ({worst.name}), against {self.against}"
 
     def table(self) -> str:
@@ -87,7 +89,8 @@ def draw_page(reference: NDArray[np.float32], current: NDArray[np.float32], page
     names = list(FEATURE_NAMES)
     definition = DataDefinition(numerical_columns=names)
     before, now = (
-        Dataset.from_pandas(pd.DataFrame(rows, columns=names), data_definition=definition) for rows in (reference, current)
+        Dataset.from_pandas(pd.DataFrame(rows, columns=names), data_definition=definition)
+        for rows in (reference, current)
     )
     # One drifted feature is enough for the headline; by default Evidently stays calm until half of them drift.
     preset = DataDriftPreset(num_method="psi", num_threshold=0.2, drift_share=1.0 / len(names))

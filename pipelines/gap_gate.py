@@ -69,5 +69,7 @@ def _reason(at: Cell, gaps: Sequence[Gap], silent_limit_seconds: float) -> str:
     seconds = sum((min(gap.end_ns, at.end_ns) - max(gap.start_ns, at.start_ns)) / 1e9 for gap in silent)
     if seconds > silent_limit_seconds:
         longest = max(silent, key=lambda gap: gap.seconds)
-        return f"silent for {seconds:.0f} s in {len(silent)} gaps, at most {silent_limit_seconds:.0f} s allowed; {longest}"
+        return (
+            f"silent for {seconds:.0f} s in {len(silent)} gaps, at most {silent_limit_seconds:.0f} s allowed; {longest}"
+        )
     return ""

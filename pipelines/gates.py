@@ -48,7 +48,13 @@ def parity_gates(report: ProvenBundle) -> list[Gate]:
     return [
         Gate("parity_margin_bits", report.margin_mismatches, "0 differing margins", not report.margin_mismatches, True),
         Gate("parity_flips", report.flips, "0 flipped decisions", not report.flips, True),
-        Gate("parity_probability", report.prob_mismatches, "0 after rounding to float32", not report.prob_mismatches, True),
+        Gate(
+            "parity_probability",
+            report.prob_mismatches,
+            "0 after rounding to float32",
+            not report.prob_mismatches,
+            True,
+        ),
     ]
 
 

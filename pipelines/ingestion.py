@@ -8,7 +8,7 @@ import numpy as np
 
 from archive.errors import CorruptPartition, MissingPartition, SchemaVersionError
 from archive.layout import BOOK
-from archive.partition import Partition
+from archive.partition import Json, Partition
 from archive.sources.day import DayOfMarket
 from market.symbols import Symbol
 from pipelines.checks import Finding, check_results
@@ -53,7 +53,7 @@ def store_day(workspace: Workspace, source: str, at: Cell, day: DayOfMarket) -> 
         ArchiveBusy: another run is writing this partition.
         WriteFailed: the disk refused; what was there before is intact.
     """
-    notes = {
+    notes: dict[str, Json] = {
         "defects": dict(day.defects),
         "first_seen": dict(day.first_seen),
         "breaks": [{"expected": b.expected, "seen": b.seen, "exchange_ns": b.exchange_ns} for b in day.breaks],

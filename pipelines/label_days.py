@@ -102,6 +102,4 @@ def _path(lake: Lake, at: Cell, rule: BarrierRule, gap_ns: int) -> _Path:
     t_ns = np.maximum.accumulate(whole["exchange_ns"])
     starts_anew = (whole["flags"] & BOOK_RESET) != 0
     broken = np.flatnonzero((np.diff(t_ns) > gap_ns) | starts_anew[1:])
-    return _Path(
-        t_ns, whole["bid_ticks_0"], whole["ask_ticks_0"], np.stack([t_ns[broken], t_ns[broken + 1]], axis=1)
-    )
+    return _Path(t_ns, whole["bid_ticks_0"], whole["ask_ticks_0"], np.stack([t_ns[broken], t_ns[broken + 1]], axis=1))

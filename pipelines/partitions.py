@@ -72,9 +72,7 @@ def day_after() -> dg.MultiPartitionMapping:
 
 
 def _offset(start: int, end: int) -> dg.MultiPartitionMapping:
-    days = dg.TimeWindowPartitionMapping(
-        start_offset=start, end_offset=end, allow_nonexistent_upstream_partitions=True
-    )
+    days = dg.TimeWindowPartitionMapping(start_offset=start, end_offset=end, allow_nonexistent_upstream_partitions=True)
     return dg.MultiPartitionMapping(
         {
             DAY: dg.DimensionPartitionMapping(DAY, days),

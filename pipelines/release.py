@@ -4,7 +4,7 @@ import dagster as dg
 
 from pipelines.artifacts import ExportedBundle, ProvenBundle, RecordedRun, TrainedModel
 from pipelines.checks import Finding, check_results
-from pipelines.gates import Gate, parity_gates
+from pipelines.gates import parity_gates
 from pipelines.training import gate_checks
 from pipelines.workspace import Workspace
 
@@ -114,5 +114,10 @@ def candidate(
     version = register_candidate(workspace, model, parity_report, model_card)
     context.log.info("registered %s version %s as candidate", version.name, version.number)
     return dg.MaterializeResult(
-        metadata={"model": version.name, "version": str(version.number), "alias": "candidate", "sha256": parity_report.bundle.sha256}
+        metadata={
+            "model": version.name,
+            "version": str(version.number),
+            "alias": "candidate",
+            "sha256": parity_report.bundle.sha256,
+        }
     )

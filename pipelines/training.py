@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from pipelines.artifacts import TrainedModel, TrainingSet
+from pipelines.artifacts import TrainingSet
 from pipelines.checks import Finding, check_results
 from pipelines.gap_gate import damaged
 from pipelines.gates import Gate, quality_gates

@@ -1,6 +1,7 @@
 """Progress bars for the assets of a run."""
 
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -10,7 +11,7 @@ from pipelines.progress import Progress
 
 
 class Bars(Progress):
-    """Draws a bar for every asset that reports; used as a context, once for each stage."""
+    """Draws a bar for every asset that reports."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -18,20 +19,16 @@ class Bars(Progress):
         self._drawing: Drawing | None = None
         self._tasks: dict[str, TaskID] = {}
 
-    def __enter__(self) -> "Bars":
+    @contextmanager
+    def titled(self, title: str) -> Iterator[None]:
+        """Print a stage's title and draw the bars of the assets that report inside the block."""
+        self._console.print(f"[bold cyan]{title}[/]")
         columns = (
-            SpinnerColumn(finished_text="[green]+"), TextColumn("{task.description:<16}"), BarColumn(bar_width=28),
+            SpinnerColumn(finished_text="[green]+"), TextColumn("{task.description:<14}"), BarColumn(bar_width=28),
             MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("[dim]{task.fields[detail]}"),
         )  # fmt: skip
-        self._drawing = Drawing(*columns, console=self._console)
-        self._drawing.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._drawing is not None:
-            self._drawing.stop()
+        with Drawing(*columns, console=self._console) as self._drawing:
+            yield
         self._drawing = None
         self._tasks.clear()
 

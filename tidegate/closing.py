@@ -1,45 +1,67 @@
 """The last screen of the demo: what came out, what it took, and where to look at it."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-if TYPE_CHECKING:
-    from tidegate.demo import Story
-
 _SHOWN = (
-    ("test_direction_auc", "direction AUC (touched rows, test days)"),
-    ("test_win_auc", "win AUC (all candidates, test days)"),
-    ("test_ece", "debiased ECE (test days)"),
-    ("test_precision", "precision at tau_entry (test days)"),
-    ("test_taken", "candidates taken at tau_entry (test days)"),
-    ("parity_rows", "rows in the parity proof"),
+    ("test_direction_auc", "direction AUC, touched rows"),
+    ("test_win_auc", "win AUC, all candidates"),
+    ("test_ece", "debiased ECE"),
+    ("test_precision", "precision at tau_entry"),
+    ("test_taken", "candidates taken at tau_entry"),
+    ("parity_rows", "rows of the parity proof"),
     ("parity_margin_mismatches", "margins that differ from LightGBM"),
 )
 
 
-def closing_table(story: "Story", seconds: float) -> RenderableType:
-    """The table of results and the lines that say how to open the pages."""
-    version, metrics = story.outputs["version"], story.outputs["metrics"]
-    table = Table(title="what came out", title_justify="left", show_header=False, pad_edge=False)
-    table.add_row("model version", f"{version.name} version {version.number}, alias candidate")
-    table.add_row("bundle sha256", version.sha256[:16])
-    table.add_row("partitions repaired", ", ".join(str(each.key) for each in story.repaired) or "none needed it")
-    table.add_row("partitions left out", ", ".join(str(each.key) for each in sorted(story.left_out)) or "none")
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a demo left behind; partitions are given by their keys."""
+
+    version: str
+    bundle_sha256: str
+    metrics: Mapping[str, float]
+    repaired: Sequence[str]
+    left_out: Sequence[str]
+    runs: int
+    run_seconds: float
+    body_seconds: float
+    wall_seconds: float
+    source: Path | None
+
+    @property
+    def overhead_share(self) -> float:
+        """The share of the runs' time that was not spent in our asset functions."""
+        return 1.0 - self.body_seconds / self.run_seconds
+
+
+def closing_screen(outcome: Outcome) -> RenderableType:
+    """The table of results, and the lines that say how to open the pages."""
+    table = Table(title="what came out (metrics: test days)", title_justify="left", show_header=False, pad_edge=False)
+    table.add_row("model version", f"{outcome.version}, alias candidate")
+    table.add_row("bundle sha256", outcome.bundle_sha256[:16])
+    table.add_row("partitions repaired", "\n".join(outcome.repaired) or "none")
+    table.add_row("partitions left out", "\n".join(outcome.left_out) or "none")
     for name, words in _SHOWN:
-        if name in metrics:
-            table.add_row(words, f"{metrics[name]:.6g}")
-    share = 1 - story.body_seconds / story.run_seconds
-    table.add_row("wall time", f"{seconds:.0f} s, {story.runs} Dagster runs")
-    table.add_row("Dagster's own share of the runs", f"{share:.0%} of {story.run_seconds:.0f} s")
-    return Group(table, "", *_where(story))
+        if name in outcome.metrics:
+            table.add_row(words, _number(outcome.metrics[name]))
+    table.add_row("wall time", f"{outcome.wall_seconds:.0f} s, {outcome.runs} Dagster runs")
+    table.add_row("Dagster's own share", f"{outcome.overhead_share:.0%} of {outcome.run_seconds:.0f} s of runs")
+    return Group(table, "", *_where(outcome.source))
 
 
-def _where(story: "Story") -> list[str]:
-    source = story.settings.source.path
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:.4f}"
+
+
+def _where(source: Path | None) -> list[str]:
     return [
-        f"[bold]make up{f' SOURCE={source}' if source else ''}[/] opens both pages on this machine:",
-        "  Dagster http://127.0.0.1:3000  lineage, checks, partitions; open model_card for the pictures",
-        "  MLflow  http://127.0.0.1:5000  models > signal_scorer; the run holds card/, bundle/ and every metric",
+        f"[bold]make up{f' SOURCE={source}' if source else ''}[/]",
+        "opens both pages on this machine:",
+        "  Dagster http://127.0.0.1:3000  lineage, checks, partitions; the pictures are in model_card",
+        "  MLflow  http://127.0.0.1:5000  Models > signal_scorer; each run holds card/, bundle/ and its metrics",
     ]

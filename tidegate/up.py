@@ -46,7 +46,9 @@ def serve(source: Path | None, dagster_port: int, mlflow_port: int) -> int:
     pages = pages_of(registry.tracking_uri, str(registry.artifacts), dagster_port, mlflow_port)
     for page in pages:
         if port_taken(page.port):
-            console.print(f"[red]{page.name}: port {page.port} is taken; choose another with --{page.name.lower()}-port")
+            console.print(
+                f"[red]{page.name}: port {page.port} is taken; choose another with --{page.name.lower()}-port"
+            )
             return 1
     logs = Path(settings.paths.var) / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -116,9 +118,7 @@ def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def _watch(
-    console: Console, pages: Sequence[Page], processes: Sequence[subprocess.Popen[bytes]], logs: Path
-) -> int:
+def _watch(console: Console, pages: Sequence[Page], processes: Sequence[subprocess.Popen[bytes]], logs: Path) -> int:
     waiting = list(pages)
     deadline = time.monotonic() + _START_SECONDS
     console.print(f"Starting Dagster and MLflow; their output goes to {logs}")

@@ -1,0 +1,118 @@
+"""Launching jobs in this process, without a daemon: what the demo and the operator's commands use."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import groupby
+
+import dagster as dg
+
+from config.settings import Settings
+from pipelines.definitions import build
+from pipelines.errors import PipelineError
+from pipelines.partitions import Cell
+from pipelines.progress import Progress
+from pipelines.workspace import Workspace
+
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+# The run's events go to the instance, where the Dagster page shows them; the screen belongs to the caller.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class Launcher:
+    """Runs jobs of one set of definitions on one instance, and keeps count of their time."""
+
+    definitions: dg.Definitions
+    workspace: Workspace
+    instance: dg.DagsterInstance
+    runs: int = 0
+    run_seconds: float = 0.0
+    run_ids: list[str] = field(default_factory=list)
+
+    def launch(
+        self,
+        job: str,
+        assets: Sequence[str] | None = None,
+        cells: Sequence[Cell] = (),
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Run a job, or some of its assets: once for each block of cells, once as a whole when there are none.
+
+        Returns an empty text, or what failed first in the first run that did; the blocks behind it are still run.
+        """
+        failures = [self._run(job, assets, span, dict(tags or {})) for span in _spans(cells)]
+        return next((failure for failure in failures if failure), "")
+
+    def must(self, job: str, assets: Sequence[str] | None = None, cells: Sequence[Cell] = ()) -> None:
+        """Run a job as `launch` does.
+
+        Raises:
+            PipelineError: a run failed; the message is that of the failed asset or check.
+        """
+        if failure := self.launch(job, assets, cells):
+            raise PipelineError(f"{job}: {failure}")
+
+    def _run(self, job: str, assets: Sequence[str] | None, span: Mapping[str, str], tags: dict[str, str]) -> str:
+        started = time.perf_counter()
+        result = self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
+            run_config=_QUIET,
+            tags=tags | dict(span),
+            raise_on_error=False,
+        )
+        self.runs += 1
+        self.run_seconds += time.perf_counter() - started
+        self.run_ids.append(result.run_id)
+        return "" if result.success else why_failed(result)
+
+
+@contextmanager
+def launcher(settings: Settings, today: date, progress: Progress) -> Iterator[Launcher]:
+    """Open the instance that DAGSTER_HOME names and the definitions of a configuration."""
+    workspace = Workspace(settings, today, progress)
+    with dg.DagsterInstance.get() as instance:
+        yield Launcher(build(workspace), workspace, instance)
+
+
+def why_failed(result: dg.ExecuteInProcessResult) -> str:
+    """What failed first in a run: the message of a step, or of a check that blocks."""
+    for event in result.all_events:
+        if event.is_step_failure and event.step_failure_data.error:
+            error = event.step_failure_data.error
+            return f"{event.step_key}: {(error.cause or error).message.strip()}"
+    return f"run {result.run_id} failed without a failed step; look at it in Dagster"
+
+
+def blocks(cells: Iterable[Cell]) -> list[tuple[Cell, Cell]]:
+    """Cover cells with (first, last) rectangles of following days and neighbouring symbols.
+
+    Days that hold the same symbols and follow each other share a rectangle. Each is one run, since a run costs a
+    second or more whatever it does.
+    """
+    by_day = {day: [each.symbol for each in group] for day, group in groupby(sorted(cells), lambda each: each.day)}
+    every = sorted({symbol for symbols in by_day.values() for symbol in symbols})
+    found: list[tuple[Cell, Cell]] = []
+    for day, symbols in by_day.items():
+        for first, last in _neighbours(symbols, every):
+            grown = [k for k, (a, b) in enumerate(found) if (a.symbol, b) == (first, Cell(day, last).shifted(-1))]
+            if grown:
+                found[grown[0]] = (found[grown[0]][0], Cell(day, last))
+            else:
+                found.append((Cell(day, first), Cell(day, last)))
+    return found
+
+
+def _spans(cells: Sequence[Cell]) -> list[dict[str, str]]:
+    """Run tags that select each block of cells; one set without a selection when there are no cells."""
+    return [{_RANGE_START: str(a.key), _RANGE_END: str(b.key)} for a, b in blocks(cells)] or [{}]
+
+
+def _neighbours(symbols: Sequence[str], every: Sequence[str]) -> list[tuple[str, str]]:
+    """Stretches of symbols that follow each other in the full list, each as (first, last)."""
+    places = [every.index(symbol) for symbol in symbols]
+    stretches = [[place for _, place in run] for _, run in groupby(enumerate(places), lambda pair: pair[1] - pair[0])]
+    return [(every[run[0]], every[run[-1]]) for run in stretches]
