@@ -4,7 +4,9 @@ A row that cannot be parsed is dropped, counted as malformed, and the line of th
 read, or has other columns than it should, raises SourceError.
 """
 
+import csv
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +20,7 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from archive.sources.day import Defect, Defects
-from archive.sources.reading import changed_layout, existing, unreadable
+from archive.sources.reading import changed_layout, existing, opened, unreadable
 
 _PATTERNS = {"int": r"^[+-]?\d{1,18}$", "float": r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"}
 _KINDS = {"int": pa.int64(), "float": pa.float64(), "text": pa.string(), "time": pa.timestamp("ns")}
@@ -79,10 +81,16 @@ class _Text(NamedTuple):
 def _open(path: Path, names: Sequence[str]) -> _Text:
     try:
         content = _unzipped(path) if path.suffix == ".zip" else None
-        source = pa.BufferReader(content) if content is not None else path
-        found = pyarrow.csv.open_csv(source, read_options=pyarrow.csv.ReadOptions(use_threads=False)).schema.names
-    except (OSError, pa.ArrowInvalid, zipfile.BadZipFile) as error:
-        raise unreadable(path, "a whole CSV file", error) from error
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise unreadable(path, "a zip with one CSV file", error) from error
+    if content is None:
+        with opened(path) as stream:
+            line = stream.readline()
+    else:
+        line = content.partition(b"\n")[0]
+    found = next(csv.reader([line.decode("utf-8-sig", "replace").strip()]), [])
+    if not found:
+        raise unreadable(path, "a CSV file", "no first line")
     if names and found[0][:1].isdigit():
         return _Text(path, content, tuple(names[: len(found)]), 1)
     return _Text(path, content, tuple(found), 2)

@@ -69,6 +69,6 @@ def changed_layout(path: Path, wanted: Mapping[str, str], found: Mapping[str, st
     )
 
 
-def unreadable(path: Path, wanted: str, error: Exception) -> SourceError:
+def unreadable(path: Path, wanted: str, found: object) -> SourceError:
     """Return the error for a file that broke while it was read."""
-    return SourceError(f"{path}: wanted {wanted}, found {error}; fetch the file again or move it out of the folder")
+    return SourceError(f"{path}: wanted {wanted}, found {found}; fetch the file again or move it out of the folder")

@@ -62,13 +62,13 @@ class Replay:
             return
         if not (replaces and self._numbered):
             self._tick(event.exchange_ns)
-        stale, gaps, discarded = book.counts.stale, book.counts.gaps, book.counts.discarded
+        counts, was = book.counts, (book.counts.stale, book.counts.discarded, book.counts.gaps)
         book.apply(event)
-        stale, gaps = book.counts.stale - stale, book.counts.gaps - gaps
-        discarded = book.counts.discarded - discarded
-        self.defects.count(Defect.BEFORE_SNAPSHOT, stale)
-        self.defects.count(Defect.UNSYNCED, discarded)
-        self._note_breaks(gaps)
+        stale, discarded, gaps = counts.stale - was[0], counts.discarded - was[1], counts.gaps - was[2]
+        if stale or discarded or gaps:
+            self.defects.count(Defect.BEFORE_SNAPSHOT, stale)
+            self.defects.count(Defect.UNSYNCED, discarded)
+            self._note_breaks(gaps)
         if book.state is not BookState.LIVE:
             self._waiting += 0 if replaces else 1 - stale - discarded
         elif not (was_live and stale):
@@ -113,11 +113,13 @@ class Replay:
         return trade_id > last
 
     def _append(self, local_ns: int, *, reset: bool) -> None:
-        crossed, clamped = self._rows.crossed, self._rows.clamped
-        sequence = self._book.sequence if self._numbered else 0
-        self._rows.append_levels(self._book.exchange_ns, local_ns, sequence, *self._book.top(LEVELS), reset=reset)
-        self.defects.count(Defect.CROSSED, self._rows.crossed - crossed, f"update {self._book.sequence}")
-        self.defects.count(Defect.LOCAL_CLOCK_BACKWARDS, self._rows.clamped - clamped)
+        book, rows = self._book, self._rows
+        clamped = rows.clamped
+        sequence = book.sequence if self._numbered else 0
+        if not rows.append_levels(book.exchange_ns, local_ns, sequence, *book.top(LEVELS), reset=reset):
+            self.defects.count(Defect.CROSSED, 1, f"update {book.sequence} at exchange_ns {book.exchange_ns}")
+        if rows.clamped > clamped:
+            self.defects.count(Defect.LOCAL_CLOCK_BACKWARDS)
 
     def _note_breaks(self, n: int) -> None:
         defects = self.defects
