@@ -192,7 +192,7 @@ class JsonIOManager(dg.UPathIOManager):
 
     extension = ".json"
 
-    def dump_to_path(self, context: dg.OutputContext, obj: Any, path: Any) -> None:
+    def dump_to_path(self, context: dg.OutputContext, obj: Any, path: Any) -> None:  # noqa: ARG002
         """Write one struct."""
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         beside.write_bytes(msgspec.json.encode(obj))

@@ -39,7 +39,7 @@ _SCORE_BINS = 20
 _HOLD_SHARE = 0.8
 _NOT_PROVEN = Parity(rows=0, margin_mismatches=0, flips=0, max_abs_diff=0.0)
 _LIMITATIONS = (
-    "Win and direction are judged on quotes: an order enters and leaves at the touch it sees, without latency or queue.",
+    "Win and direction are judged on quotes: orders enter and leave at the touch they see, without latency or queue.",
     "Scores say nothing about profit: fees, funding, fills and market impact are not in the labels unless net_of_fees.",
     "The test days follow the training days directly; other regimes were not seen.",
 )

@@ -63,59 +63,50 @@ class _Maker:
     def grid_assets(self) -> list[dg.AssetsDefinition]:
         """The partitioned half: day x symbol."""
         before, after = partitions.day_before(), partitions.day_after()
-        sound = dg.AssetDep("gap_report")
         return [
-            self._cells(ingestion.market_data, "ingest", {"parquet"}, [], ("schema", "row_count", "symbol_reference"), ("trades_present", "not_poorer")),
-            self._cells(ingestion.gap_report, "quality", {"parquet"}, [dg.AssetDep("market_data")], ("no_damage",), ("no_gaps",)),
+            self._cells(
+                ingestion.market_data, "ingest", {"parquet"}, [],
+                blocking=("schema", "row_count", "symbol_reference"), warning=("trades_present", "not_poorer"),
+            ),
+            self._cells(
+                ingestion.gap_report, "quality", {"parquet"}, [dg.AssetDep("market_data")],
+                blocking=("no_damage",), warning=("no_gaps",),
+            ),
             self._cells(
                 features, "features", {"numba", "parquet"},
-                [sound, dg.AssetDep("market_data", partition_mapping=before)], ("feature_rows", "features_finite"),
+                [dg.AssetDep("gap_report"), dg.AssetDep("market_data", partition_mapping=before)],
+                blocking=("feature_rows", "features_finite"),
             ),
             self._cells(
                 labels, "labels", {"numba", "parquet"},
-                [dg.AssetDep("features"), dg.AssetDep("market_data", partition_mapping=after)], ("label_balance",),
+                [dg.AssetDep("features"), dg.AssetDep("market_data", partition_mapping=after)],
+                blocking=("label_balance",),
             ),
         ]  # fmt: skip
 
     def training_assets(self) -> list[dg.AssetsDefinition]:
-        """The other half: one model from all partitions."""
+        """The other half: one model from all partitions. What hands a value on has type Any for Dagster."""
         quality = ("beats_base_rate", "discriminates", "calibrated")
         parity = ("parity_margin_bits", "parity_flips", "parity_probability")
+        derived, handed_on = [dg.AssetDep("features"), dg.AssetDep("labels")], {"dagster_type": dg.Any}
         return [
-            self._whole(training.training_set, "training", {"python"}, [dg.AssetDep("features"), dg.AssetDep("labels")]),
-            self._whole(training.model, "training", {"lightgbm"}, [], quality, ("precision_target",), dagster_type=dg.Any),
-            self._whole(release.onnx_bundle, "export", {"onnx"}, [], ("bundle_verified",), dagster_type=dg.Any),
-            self._whole(release.parity_report, "export", {"onnx"}, [], parity, dagster_type=dg.Any),
-            self._whole(release.drift_report, "monitor", {"evidently"}, [], (), ("feature_drift",)),
-            self._whole(release.model_card, "release", {"mlflow"}, [dg.AssetDep("drift_report")], dagster_type=dg.Any),
-            self._whole(release.candidate, "release", {"mlflow"}, []),
+            self._asset(training.training_set, "training", {"python"}, derived),
+            self._asset(
+                training.model, "training", {"lightgbm"}, [],
+                blocking=quality, warning=("precision_target",), **handed_on,
+            ),
+            self._asset(release.onnx_bundle, "export", {"onnx"}, [], blocking=("bundle_verified",), **handed_on),
+            self._asset(release.parity_report, "export", {"onnx"}, [], blocking=parity, **handed_on),
+            self._asset(release.drift_report, "monitor", {"evidently"}, [], warning=("feature_drift",)),
+            self._asset(release.model_card, "release", {"mlflow"}, [dg.AssetDep("drift_report")], **handed_on),
+            self._asset(release.candidate, "release", {"mlflow"}, []),
         ]  # fmt: skip
 
     def _cells(
-        self,
-        function: Callable[..., Any],
-        group: str,
-        kinds: set[str],
-        deps: Sequence[dg.AssetDep],
-        blocking: Sequence[str],
-        warning: Sequence[str] = (),
+        self, function: Callable[..., Any], group: str, kinds: set[str], deps: Sequence[dg.AssetDep], **more: Any
     ) -> dg.AssetsDefinition:
-        return self._asset(
-            function, group, kinds, deps, blocking, warning,
-            partitions_def=self._grid, backfill_policy=dg.BackfillPolicy.single_run(),
-        )  # fmt: skip
-
-    def _whole(
-        self,
-        function: Callable[..., Any],
-        group: str,
-        kinds: set[str],
-        deps: Sequence[dg.AssetDep],
-        blocking: Sequence[str] = (),
-        warning: Sequence[str] = (),
-        **more: Any,
-    ) -> dg.AssetsDefinition:
-        return self._asset(function, group, kinds, deps, blocking, warning, **more)
+        single_run = dg.BackfillPolicy.single_run()
+        return self._asset(function, group, kinds, deps, partitions_def=self._grid, backfill_policy=single_run, **more)
 
     def _asset(
         self,
@@ -123,8 +114,9 @@ class _Maker:
         group: str,
         kinds: set[str],
         deps: Sequence[dg.AssetDep],
-        blocking: Sequence[str],
-        warning: Sequence[str],
+        *,
+        blocking: Sequence[str] = (),
+        warning: Sequence[str] = (),
         **more: Any,
     ) -> dg.AssetsDefinition:
         name = function.__name__

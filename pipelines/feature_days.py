@@ -79,7 +79,7 @@ class _Walk:
         valid = np.empty(len(events), np.uint8)
         run(self._state, events, out, valid)
         index, side = select(self._rule, np.ascontiguousarray(events[:, 0]), out, valid, self._last_bucket)
-        self._keep(events, out, index, side, book, trades)
+        self._keep(events, out, (index, side), book, trades)
         self._last_ns = int(events[-1, 0])
         if len(index):
             self._last_bucket = self._rule.bucket(int(events[index[-1], 0]))
@@ -94,19 +94,19 @@ class _Walk:
         if not self._parts:
             nothing = np.empty((0, EVENT_WIDTH), np.int64), np.empty((0, len(_COLUMN_NAMES)), np.float32)
             empty = np.empty(0, np.int64), np.empty(0, np.int8)
-            self._keep(*nothing, *empty, BookColumns.empty(), TradeColumns.empty())
+            self._keep(*nothing, empty, BookColumns.empty(), TradeColumns.empty())
         return {name: np.concatenate([part[name] for part in self._parts]) for name in self._parts[0]}
 
     def _keep(
         self,
         events: NDArray[np.int64],
         out: NDArray[np.float32],
-        index: NDArray[np.int64],
-        side: NDArray[np.int8],
+        chosen: tuple[NDArray[np.int64], NDArray[np.int8]],
         book: BookColumns,
         trades: TradeColumns,
     ) -> None:
-        """Keep the candidates, each with the touch it saw: the last book row at or before it, maybe of an earlier piece."""
+        """Keep the candidates, each with the touch of the last book row at or before it, maybe of an earlier piece."""
+        index, side = chosen
         is_book = events[:, 1] == _KIND_BOOK
         seen = np.cumsum(is_book)[index]
         touch = np.concatenate([self._touch, np.stack([book.bid_ticks[0], book.ask_ticks[0]])], axis=1)

@@ -4,6 +4,7 @@ The horizon looks past midnight into the next day's book. A path that crosses a 
 nobody knows what happened there.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,10 +95,9 @@ def _path(lake: Lake, at: Cell, rule: BarrierRule, gap_ns: int) -> _Path:
     names = ["exchange_ns", "flags", "bid_ticks_0", "ask_ticks_0"]
     parts = [lake.read(BOOK, at.symbol, at.day, names)]
     until_ns = at.end_ns + round(rule.horizon_seconds * 1e9)
-    try:
+    # Until the next day is there, the last horizon of the newest one stays unresolved.
+    with suppress(MissingPartition):
         parts.append(lake.read(BOOK, at.symbol, at.shifted(1).day, names, end_ns=until_ns))
-    except MissingPartition:
-        pass  # The last horizon of the newest day stays unresolved until the next day is there.
     whole = {name: np.concatenate([part[name] for part in parts]) for name in names}
     t_ns = np.maximum.accumulate(whole["exchange_ns"])
     starts_anew = (whole["flags"] & BOOK_RESET) != 0

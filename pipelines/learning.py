@@ -38,7 +38,7 @@ def make_training_set(workspace: Workspace, sound: list[Cell]) -> TrainingSet:
     test_days = workspace.settings.training.test_days
     if len(days) <= test_days:
         raise NotEnoughData(
-            f"training set: {len(days)} days with features and labels between {workspace.settings.market.first_day} and "
+            f"training set: {len(days)} days with features and labels from {workspace.settings.market.first_day} to "
             f"{workspace.last_day}, more than training.test_days = {test_days} wanted; run ingest_job for them first"
         )
     first_test = days[-test_days]

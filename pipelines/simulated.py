@@ -34,7 +34,7 @@ class SimulatedSource:
         """Return the instruments it can simulate: the USD-M perpetuals of the table."""
         return tuple(s for s in self._table.values() if s.venue == "binance" and s.market == "perp")
 
-    def days(self, symbol: Symbol) -> tuple[date, ...]:
+    def days(self, symbol: Symbol) -> tuple[date, ...]:  # noqa: ARG002 - a Source is asked by symbol
         """Return no day: a simulator has all of them."""
         return ()
 

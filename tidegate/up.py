@@ -64,7 +64,8 @@ def serve(source: Path | None, dagster_port: int, mlflow_port: int) -> int:
 def pages_of(tracking_uri: str, artifacts: str, dagster_port: int, mlflow_port: int) -> tuple[Page, Page]:
     """The two servers with their commands."""
     dagster = [
-        sys.executable, "-m", "dagster", "dev", "-w", str(ROOT / "workspace.yaml"), "-h", _HOST, "-p", str(dagster_port),
+        sys.executable, "-m", "dagster", "dev", "-w", str(ROOT / "workspace.yaml"),
+        "-h", _HOST, "-p", str(dagster_port),
     ]  # fmt: skip
     mlflow = [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri, "--artifacts-destination",
