@@ -79,7 +79,7 @@ class Market(Section):
 
     symbols: tuple[str, ...] = knob(("BTCUSDT", "ETHUSDT"), "Symbols by their names in the symbol table.", min_length=1)
     first_day: date = knob(date(2026, 1, 5), "First day, UTC.")
-    last_day: date | None = knob(date(2026, 1, 8), "Last day, UTC, itself included; empty goes on up to yesterday.")
+    last_day: date | None = knob(date(2026, 1, 7), "Last day, UTC, itself included; empty goes on up to yesterday.")
 
     @model_validator(mode="after")
     def _range_and_symbols_make_sense(self) -> Self:
