@@ -184,7 +184,7 @@ def _book_columns(
     first = np.flatnonzero(kept)
     if len(first):
         since = np.where(joined[first] > broken[first], joined[first], 0)
-        flags[first[np.flatnonzero(np.diff(since, prepend=-1))]] = BOOK_RESET
+        flags[first[np.flatnonzero(np.diff(since, prepend=0))]] = BOOK_RESET
     rows = events[kept]
     tops = ladders[:, kept[depth]].reshape(4, LEVELS, -1)
     return BookColumns(

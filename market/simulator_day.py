@@ -45,7 +45,7 @@ class SimulatedDay:
         drifts: Sequence[Drift],
         wanted_ns: Sequence[int],
         frames: bool,
-        chunk_events: int = 1 << 16,
+        chunk_events: int = 1 << 14,
     ) -> None:
         self._symbol, self._day, self._seed, self._rule = symbol, day_number, seed, rule
         self._day_ns = day_number * DAY_NS

@@ -241,6 +241,7 @@ def _event(feed: Feed, out: Published, kind: int, at_ns: int, number: int) -> ND
     """Begin the next event and return its row; the caller fills in what its kind has."""
     j = feed.ints
     row: NDArray[np.int64] = out.events[out.filled[0]]
+    row[:] = 0
     latency = j[J_LATENCY_NS] * (0.7 - 0.3 * math.log(1.0 - _uniform(feed)))
     # Nothing arrives behind midnight, so a day's file holds the day and the next one starts behind it.
     arrival_ns = min(at_ns + int(latency), _DAY_NS - 1)
