@@ -19,7 +19,6 @@ from market.symbols import SymbolTable
 TABLE = SymbolTable.load(Path(__file__).resolve().parents[3] / "data" / "reference" / "symbols.yml")
 DAY = date(2026, 1, 6)
 START_NS = DayBounds.of(DAY).start_ns
-SECOND_NS = 1_000_000_000
 MS_NS = 1_000_000
 
 
