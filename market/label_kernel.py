@@ -144,32 +144,31 @@ def find_touches(touch: Touch, runs: Runs, sign: int, barriers: Barriers) -> Fat
     )
     above, below = np.full(barriers.size, _NONE, np.int32), np.full(barriers.size, _NONE, np.int32)
     behind_above, behind_below = np.empty(count, np.int32), np.empty(count, np.int32)
-    placed, held, here = 0, -1, -1
+    waiting = held = here = -1
+    upper = lower = 0
     for run in range(count):
         row = runs.first_row[run]
         if exit_ticks[row] != nothing_ticks:
             price = sign * exit_ticks[row] - barriers.low
-            here = price if held < 0 else here
+            if waiting == _NONE:
+                here = price
             while here < price:
                 here += 1
                 _release(above, behind_above, here, TARGET, row, fates)
             while here > price:
                 here -= 1
                 _release(below, behind_below, here, STOP, row, fates)
-            while placed < run:
-                first = runs.first_row[placed]
-                upper, lower = _levels(sign * enter_ticks[first], barriers)
-                own = sign * exit_ticks[first] - barriers.low
-                fates.at_once[placed] = _beyond(own, upper, lower)
+            if waiting != _NONE:
                 code = _beyond(price, upper, lower)
                 if code != 0:
-                    fates.code[placed] = code
-                    fates.row[placed] = row
+                    fates.code[waiting] = code
+                    fates.row[waiting] = row
                 else:
-                    _wait(above, behind_above, upper, placed)
-                    _wait(below, behind_below, lower, placed)
-                placed += 1
-            held = runs.first_row[run + 1] - 1
+                    _wait(above, behind_above, upper, waiting)
+                    _wait(below, behind_below, lower, waiting)
+            upper, lower = _levels(sign * enter_ticks[row], barriers)
+            fates.at_once[run] = _beyond(price, upper, lower)
+            waiting, held = run, runs.first_row[run + 1] - 1
         fates.held[run] = held
     return fates
 
