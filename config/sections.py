@@ -177,8 +177,15 @@ class Evaluation(Section):
     auc_min: float = knob(0.55, "Least area under the ROC curve on the test span.", ge=0.5, le=1)
     ece_max: float = knob(0.03, "Greatest debiased calibration error on the test span.", gt=0, le=1)
     psi_warn: float = knob(0.20, "PSI of a feature against the former release that is worth a look.", gt=0, le=10)
-    psi_block: float = knob(0.30, "PSI of a feature that stops the release.", gt=0, le=10)
-    ks_block: float = knob(0.20, "Kolmogorov-Smirnov distance of a feature that stops the release.", gt=0, le=1)
+    psi_block: float = knob(
+        0.30,
+        "PSI over which a feature fails the drift check (a warning before a release, a block in live).",
+        gt=0,
+        le=10,
+    )
+    ks_block: float = knob(
+        0.20, "Kolmogorov-Smirnov statistic D over which a feature fails the drift check.", gt=0, le=1
+    )
 
     min_candidates_per_day: int = knob(
         100, "Fewest candidates a day of features must hold.", "rows", ge=1, le=10_000_000

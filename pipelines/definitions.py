@@ -24,6 +24,28 @@ from pipelines.workspace import Workspace
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 OWNER = "team:ml-platform"
+CHECKS = {
+    "schema": "The partition reads back under this release's schema version.",
+    "row_count": "The day holds at least ingest.min_book_rows book rows.",
+    "symbol_reference": "Prices and sizes of the day use the tick and the lot of symbols.yml.",
+    "trades_present": "The day holds trades; a day without any is possible, but odd.",
+    "not_poorer": "The source offers as much as the lake already holds; otherwise the lake keeps what it has.",
+    "no_damage": "Not missing, corrupt or foreign, and not silent beyond ingest.max_silent_seconds_per_day.",
+    "no_gaps": "No silence over ingest.gap_threshold_seconds and no sequence break; labels never look across one.",
+    "feature_rows": "The day gave at least evaluation.min_candidates_per_day candidates.",
+    "features_finite": "No feature of any candidate is NaN or infinite.",
+    "label_balance": "Each side won, and did not win, in at least evaluation.min_class_share of the candidates.",
+    "beats_base_rate": "Log loss on the test days is below that of the constant base rate.",
+    "discriminates": "AUC of wins on the test days reaches evaluation.auc_min.",
+    "calibrated": "Debiased ECE on the test days is at most evaluation.ece_max.",
+    "precision_target": "tau_entry, chosen before the test days, kept evaluation.precision_target on them.",
+    "bundle_verified": "The bundle's sha256 holds and its golden rows are answered to the bit.",
+    "parity_margin_bits": "No float64 margin of the ONNX graph differs from LightGBM's in a single bit.",
+    "parity_flips": "No decision at tau_entry differs.",
+    "parity_probability": "No calibrated probability differs after rounding to float32.",
+    "feature_drift": "No feature is over evaluation.psi_block or evaluation.ks_block against the previous release.",
+}
+"""What each check asks, as Dagster's page shows it."""
 GRID_ASSETS = ("market_data", "gap_report", "features", "labels")
 TRAINING_ASSETS = ("training_set", "model", "onnx_bundle", "parity_report", "drift_report", "model_card", "candidate")
 
@@ -120,8 +142,8 @@ class _Maker:
         **more: Any,
     ) -> dg.AssetsDefinition:
         name = function.__name__
-        specs = [dg.AssetCheckSpec(check, asset=name, blocking=True) for check in blocking]
-        specs += [dg.AssetCheckSpec(check, asset=name) for check in warning]
+        specs = [dg.AssetCheckSpec(check, asset=name, description=CHECKS[check], blocking=True) for check in blocking]
+        specs += [dg.AssetCheckSpec(check, asset=name, description=CHECKS[check]) for check in warning]
         make: Callable[..., dg.AssetsDefinition] = dg.asset(
             group_name=group, kinds=kinds, owners=[OWNER], deps=list(deps), check_specs=specs, **more
         )
