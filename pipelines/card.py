@@ -225,12 +225,13 @@ def _draw_psi(ax: Axes, names: Sequence[str], psi: Sequence[float], warn: float,
     ax.set_xlabel("PSI of the feature's distribution", size=9)
     high = max(ax.get_xlim()[1], block * 1.25)
     ax.set_xlim(0.0, high)
-    for limit, name in ((warn, "warn"), (block, "block")):
+    for limit in (warn, block):
         ax.axvline(limit, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
-        ax.annotate(
-            f"{name} {limit:g}", (limit, 1.0), xycoords=ax.get_xaxis_transform(), xytext=(0, 3),
-            textcoords="offset points", ha="center", va="bottom", size=8, color=INK,
-        )  # fmt: skip
+    # One text for both lines: on a wide axis they stand too close for two.
+    ax.annotate(
+        f"warn {warn:g}, block {block:g}", (warn, 1.0), xycoords=ax.get_xaxis_transform(), xytext=(0, 3),
+        textcoords="offset points", ha="left", va="bottom", size=8, color=INK,
+    )  # fmt: skip
 
 
 def _metric_table(metrics: Mapping[str, float], active: Mapping[str, float] | None) -> list[str]:
