@@ -17,11 +17,11 @@ class ArchiveError(Exception):
     """Base of every error the archive raises."""
 
 
-class MissingLake(ArchiveError):  # noqa: N818 (named for what is wrong)
+class MissingLake(ArchiveError):
     """The root folder does not exist."""
 
 
-class MissingPartition(ArchiveError):  # noqa: N818 (named for what is wrong)
+class MissingPartition(ArchiveError):
     """No such table, symbol or day."""
 
 
@@ -33,23 +33,23 @@ class SchemaVersionError(ArchiveError):
         self.found = found
 
 
-class CorruptPartition(ArchiveError):  # noqa: N818 (named for what is wrong)
+class CorruptPartition(ArchiveError):
     """The file is truncated, altered, or not the partition its path says."""
 
 
-class BadColumns(ArchiveError):  # noqa: N818 (named for what is wrong)
+class BadColumns(ArchiveError):
     """The columns do not fit the table, or hold rows of another day."""
 
 
-class EmptyPartition(ArchiveError):  # noqa: N818 (named for what is wrong)
+class EmptyPartition(ArchiveError):
     """A partition without a row, where the caller did not allow that."""
 
 
-class ArchiveBusy(ArchiveError):  # noqa: N818 (named for what is wrong)
+class ArchiveBusy(ArchiveError):
     """Another process is writing this partition."""
 
 
-class WriteFailed(ArchiveError):  # noqa: N818 (named for what is wrong)
+class WriteFailed(ArchiveError):
     """The disk refused a write; what was there before is intact."""
 
 

@@ -5,13 +5,13 @@ footer; a manifest remembers them, so a repeated scan asks the file system for s
 Silence is followed over midnight: 40 s before it and 40 s after are 80 s.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
 from archive.errors import MissingPartition
 from archive.gap_report import Gap, GapKind, GapReport
-from archive.inspection import Cell, Inspector
+from archive.inspection import Inspector
 from archive.layout import BOOK, TABLES, TRADES, day_bounds_ns, day_of
 from archive.manifest import Entry
 from archive.partition import GAP_FLOOR_NS
@@ -59,50 +59,47 @@ def scan(
     threshold_ns = round(threshold_seconds * 1e9)
     rows_above_ns = threshold_ns if verify or threshold_ns < GAP_FLOOR_NS else None
     expected = _expected(lake, symbols, days, tables, covers)
-    cells = [(symbol, day) for symbol, its_days in expected.items() for day in its_days]
     gaps: list[Gap] = []
     opened = 0
     for table in tables:
         inspector = Inspector(lake, table, use_manifest=manifest, rows_above_ns=rows_above_ns)
-        found = inspector.inspect(cells)
+        found = inspector.inspect(expected)
         opened += inspector.opened
         gaps += inspector.problems
-        gaps += _breaks(table, found)
-        if TABLES[table].continuous:
-            for symbol, its_days in expected.items():
-                edges = _recorded(symbol, its_days, found) if covers is None and days is None else covers
-                gaps += _silent(table, symbol, _watches(symbol, its_days, found, edges), threshold_ns)
+        for symbol, its_days in expected.items():
+            facts = found[symbol]
+            gaps += _breaks(table, symbol, facts)
+            if TABLES[table].continuous:
+                edges = _recorded(its_days, facts) if covers is None and days is None else covers
+                gaps += _silent(table, symbol, _watches(its_days, facts, edges), threshold_ns)
     gaps.sort(key=lambda gap: (tables.index(gap.table), gap.symbol, gap.start_ns))
-    return GapReport(tuple(gaps), len(tables) * len(cells), opened, threshold_seconds)
+    partitions = len(tables) * sum(map(len, expected.values()))
+    return GapReport(tuple(gaps), partitions, opened, threshold_seconds)
 
 
-def silent_stretches(watches: Iterable[Watch], threshold_ns: int) -> Iterator[Span]:
-    """Yield every stretch longer than the threshold in which rows were expected and none came.
+def silent_stretches(watches: Iterable[Watch], threshold_ns: int) -> list[Span]:
+    """Return every stretch longer than the threshold in which rows were expected and none came.
 
     `watches` are in time order. Days that touch are one stream, so a stretch may cross midnight. A day without facts
     is no silence of its own (it is missing), but ends the one before it and begins the one after.
     """
+    steps: list[Span] = []
     since_ns = until_ns = 0
     for (start_ns, end_ns), facts in watches:
         if start_ns != until_ns:
-            yield from _if_long(since_ns, until_ns, threshold_ns)
+            steps.append((since_ns, until_ns))
             since_ns = start_ns
         until_ns = end_ns
         if facts is None:
-            yield from _if_long(since_ns, start_ns, threshold_ns)
+            steps.append((since_ns, start_ns))
             since_ns = end_ns
             continue
-        first_ns, last_ns = (min(max(time_ns, start_ns), end_ns) for time_ns in (facts.first_ns, facts.last_ns))
-        yield from _if_long(since_ns, first_ns, threshold_ns)
-        for before_ns, after_ns in facts.gaps:
-            yield from _if_long(max(before_ns, start_ns), min(after_ns, end_ns), threshold_ns)
-        since_ns = last_ns
-    yield from _if_long(since_ns, until_ns, threshold_ns)
-
-
-def _if_long(start_ns: int, end_ns: int, threshold_ns: int) -> Iterator[Span]:
-    if end_ns - start_ns > threshold_ns:
-        yield start_ns, end_ns
+        steps.append((since_ns, min(max(facts.first_ns, start_ns), end_ns)))
+        if facts.gaps:
+            steps += [(max(before_ns, start_ns), min(after_ns, end_ns)) for before_ns, after_ns in facts.gaps]
+        since_ns = min(max(facts.last_ns, start_ns), end_ns)
+    steps.append((since_ns, until_ns))
+    return [step for step in steps if step[1] - step[0] > threshold_ns]
 
 
 def _expected(
@@ -110,9 +107,9 @@ def _expected(
 ) -> dict[str, list[date]]:
     if covers is not None:
         first, last = day_of(covers[0]), day_of(covers[1] - 1)
-        days = [day for day in days or _from_to(first, last) if first <= day <= last]
+        days = [day for day in (_from_to(first, last) if days is None else days) if first <= day <= last]
     if symbols is not None and days is not None:
-        return {symbol: sorted(set(days)) for symbol in symbols}
+        return dict.fromkeys(symbols, sorted(set(days)))
     present: dict[str, list[date]] = {}
     for symbol, day in (cell for table in tables for cell in lake.partitions(table)):
         present.setdefault(symbol, []).append(day)
@@ -123,7 +120,7 @@ def _expected(
             f"so nothing says what to expect; import something, or name symbols and days"
         )
     if days is not None:
-        return {symbol: sorted(set(days)) for symbol in wanted}
+        return dict.fromkeys(wanted, sorted(set(days)))
     return {symbol: _from_to(min(present[symbol]), max(present[symbol])) for symbol in wanted if symbol in present}
 
 
@@ -131,19 +128,19 @@ def _from_to(first: date, last: date) -> list[date]:
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
-def _recorded(symbol: str, days: Sequence[date], found: Mapping[Cell, Entry]) -> Span:
-    first, last = found.get((symbol, days[0])), found.get((symbol, days[-1]))
+def _recorded(days: Sequence[date], found: Sequence[Entry | None]) -> Span:
+    first, last = found[0], found[-1]
     start_ns = first.first_ns if first else day_bounds_ns(days[0])[0]
     return start_ns, last.last_ns if last else day_bounds_ns(days[-1])[1]
 
 
-def _watches(symbol: str, days: Sequence[date], found: Mapping[Cell, Entry], edges: Span | None) -> Iterator[Watch]:
-    for day in days:
+def _watches(days: Sequence[date], found: Sequence[Entry | None], edges: Span | None) -> Iterator[Watch]:
+    for day, facts in zip(days, found, strict=True):
         start_ns, end_ns = day_bounds_ns(day)
         if edges is not None:
             start_ns, end_ns = max(start_ns, edges[0]), min(end_ns, edges[1])
         if start_ns < end_ns:
-            yield Watch((start_ns, end_ns), found.get((symbol, day)))
+            yield Watch((start_ns, end_ns), facts)
 
 
 def _silent(table: str, symbol: str, watches: Iterable[Watch], threshold_ns: int) -> Iterator[Gap]:
@@ -152,8 +149,8 @@ def _silent(table: str, symbol: str, watches: Iterable[Watch], threshold_ns: int
         yield Gap(GapKind.SILENT, table, symbol, start_ns, end_ns, detail)
 
 
-def _breaks(table: str, found: Mapping[Cell, Entry]) -> Iterator[Gap]:
-    for (symbol, _), facts in found.items():
-        if facts.break_count:
+def _breaks(table: str, symbol: str, found: Iterable[Entry | None]) -> Iterator[Gap]:
+    for facts in found:
+        if facts is not None and facts.break_count:
             detail = f"{facts.break_count} sequence break{'s' * (facts.break_count > 1)}; the book was resynced"
             yield Gap(GapKind.BREAK, table, symbol, facts.first_break_ns, facts.last_break_ns, detail)

@@ -4,7 +4,7 @@ The cheapest source that can be trusted is asked: the manifest while the file's 
 else (to verify, or for thresholds the footer did not record) the event times of the rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -12,14 +12,11 @@ import msgspec
 from archive import manifest
 from archive.errors import ArchiveError, CorruptPartition, MissingLake, MissingPartition, SchemaVersionError
 from archive.gap_report import Gap, GapKind
-from archive.layout import TABLES, day_bounds_ns, partition_key
+from archive.layout import TABLES, day_bounds_ns, partition_keys
 from archive.manifest import Entry, entry_of
 from archive.partition import GAP_FLOOR_NS, Partition, silences
 from archive.storage import Stamp
 from archive.store import Lake
-
-Cell = tuple[str, date]
-"""A symbol and a UTC day."""
 
 
 class Inspector:
@@ -41,45 +38,52 @@ class Inspector:
         self._use_manifest = use_manifest
         self._rows_above_ns = rows_above_ns
 
-    def inspect(self, cells: Sequence[Cell]) -> dict[Cell, Entry]:
-        """Return the facts of every cell whose partition can be read."""
-        keys = {cell: partition_key(self._table, *cell) for cell in cells}
-        stamps = self._lake.storage.stamps(self._table, keys.values())
+    def inspect(self, expected: Mapping[str, Sequence[date]]) -> dict[str, list[Entry | None]]:
+        """Return what is known of each symbol's days, in their order; None where no partition can be read."""
         known = manifest.load(self._lake.storage, self._table) if self._use_manifest else {}
-        version = TABLES[self._table].version
-        found: dict[Cell, Entry] = {}
-        fresh: dict[str, Entry] = {}
-        for cell, key in keys.items():
-            stamp = stamps.get(key)
-            entry = known.get(key)
-            if stamp is None:
-                self._report(GapKind.MISSING, cell, "no partition; import the day")
-            elif entry is not None and self._rows_above_ns is None and entry.is_of(stamp, version):
-                found[cell] = entry
-            elif (read := self._read(cell, stamp)) is not None:
-                found[cell] = fresh[key] = read
-        self._remember(known, fresh, gone=[key for cell, key in keys.items() if key in known and cell not in found])
+        fresh: dict[str, Entry | None] = {}
+        found = {symbol: self._inspect(symbol, days, known, fresh) for symbol, days in expected.items()}
+        self._remember(known, fresh)
         return found
 
-    def _read(self, cell: Cell, stamp: Stamp) -> Entry | None:
+    def _inspect(
+        self, symbol: str, days: Sequence[date], known: Mapping[str, Entry], fresh: dict[str, Entry | None]
+    ) -> list[Entry | None]:
+        """Return one symbol's facts; whatever the manifest did not know, or knew wrongly, goes into `fresh` too."""
+        keys = partition_keys(self._table, symbol, days)
+        stamps = self._lake.storage.stamps(f"{self._table}/symbol={symbol}", keys)
+        version = TABLES[self._table].version
+        trusted = self._rows_above_ns is None
+        found: list[Entry | None] = []
+        for day, key, stamp in zip(days, keys, stamps, strict=True):
+            entry = known.get(key)
+            if entry is None or stamp is None or not (trusted and entry.is_of(stamp, version)):
+                entry = fresh[key] = self._read(symbol, day, stamp)
+            found.append(entry)
+        return found
+
+    def _read(self, symbol: str, day: date, stamp: Stamp | None) -> Entry | None:
+        if stamp is None:
+            self._report(GapKind.MISSING, symbol, day, "no partition; import the day")
+            return None
         self.opened += 1
         try:
-            facts = self._lake.info(self._table, *cell)
+            facts = self._lake.info(self._table, symbol, day)
             entry = entry_of(facts, stamp)
-            return entry if self._rows_above_ns is None else self._verified(cell, entry, facts, self._rows_above_ns)
+            return entry if self._rows_above_ns is None else self._verified(entry, facts, self._rows_above_ns)
         except MissingPartition:
-            self._report(GapKind.MISSING, cell, "deleted while it was scanned; import the day")
+            self._report(GapKind.MISSING, symbol, day, "deleted while it was scanned; import the day")
         except SchemaVersionError as error:
-            self._report(GapKind.VERSION, cell, str(error))
+            self._report(GapKind.VERSION, symbol, day, str(error))
         except MissingLake:
             raise
         except ArchiveError as error:
             # Corrupt, or refused by the disk: one such file must not hide what the scan finds in the others.
-            self._report(GapKind.CORRUPT, cell, str(error))
+            self._report(GapKind.CORRUPT, symbol, day, str(error))
         return None
 
-    def _verified(self, cell: Cell, entry: Entry, facts: Partition, above_ns: int) -> Entry:
-        event_ns = self._lake.event_times_ns(self._table, *cell)
+    def _verified(self, entry: Entry, facts: Partition, above_ns: int) -> Entry:
+        event_ns = self._lake.event_times_ns(self._table, facts.symbol, facts.day)
         counted = silences(event_ns, GAP_FLOOR_NS)
         ends = (int(event_ns[0]), int(event_ns[-1])) if len(event_ns) else (facts.first_ns, facts.last_ns)
         if counted != facts.gaps or ends != (facts.first_ns, facts.last_ns):
@@ -91,14 +95,13 @@ class Inspector:
             return entry
         return msgspec.structs.replace(entry, gaps=silences(event_ns, above_ns))
 
-    def _remember(self, known: dict[str, Entry], fresh: dict[str, Entry], gone: Sequence[str]) -> None:
+    def _remember(self, known: Mapping[str, Entry], fresh: Mapping[str, Entry | None]) -> None:
         # Silences shorter than the footer's must not be remembered: another scan would take them for all there is.
         short = self._rows_above_ns is not None and self._rows_above_ns < GAP_FLOOR_NS
-        if not self._use_manifest or short or not (fresh or gone):
-            return
-        kept = {key: entry for key, entry in known.items() if key not in set(gone)}
-        manifest.save(self._lake.storage, self._table, kept | fresh)
+        changed = any(known.get(key) != entry for key, entry in fresh.items())
+        if self._use_manifest and changed and not short:
+            entries = {key: entry for key, entry in {**known, **fresh}.items() if entry is not None}
+            manifest.save(self._lake.storage, self._table, entries)
 
-    def _report(self, kind: GapKind, cell: Cell, detail: str) -> None:
-        symbol, day = cell
+    def _report(self, kind: GapKind, symbol: str, day: date, detail: str) -> None:
         self.problems.append(Gap(kind, self._table, symbol, *day_bounds_ns(day), detail))

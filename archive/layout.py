@@ -8,9 +8,10 @@ Statistics are kept for the event time alone: nothing else is ever pruned on.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -96,11 +97,18 @@ def table_named(name: str) -> Table:
 
 def partition_key(table: str, symbol: str, day: date) -> str:
     """Return the path of a partition below the lake's root, with / between its parts."""
+    return partition_keys(table, symbol, [day])[0]
+
+
+def partition_keys(table: str, symbol: str, days: Iterable[date]) -> list[str]:
+    """Return the paths of a symbol's partitions, day by day; MissingPartition for a name that cannot be a symbol's."""
     if not _SYMBOL.fullmatch(symbol):
         raise MissingPartition(f"{symbol!r} is not a symbol; names are capitals, digits, _ and -")
-    return f"{table}/symbol={symbol}/date={day.isoformat()}/{PART_NAME}"
+    folder = f"{table}/symbol={symbol}/date="
+    return [f"{folder}{day.isoformat()}/{PART_NAME}" for day in days]
 
 
+@lru_cache(maxsize=4096)
 def day_bounds_ns(day: date) -> tuple[int, int]:
     """Return the first nanosecond of a UTC day and that of the next."""
     start = (day - _EPOCH).days * NS_PER_DAY

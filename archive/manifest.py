@@ -19,7 +19,7 @@ NAME: Final = "_manifest.json"
 _log = logging.getLogger(__name__)
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """The facts a scan needs of one partition, as of one stamp; times as in `partition.Partition`."""
 
     size_bytes: int
@@ -34,7 +34,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     def is_of(self, stamp: Stamp, schema_version: int) -> bool:
         """Tell whether the file is still the one these facts were read from, and still readable."""
-        return (self.size_bytes, self.version, self.schema_version) == (*stamp, schema_version)
+        return (self.size_bytes, self.version) == stamp and self.schema_version == schema_version
 
 
 class _File(msgspec.Struct):

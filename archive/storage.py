@@ -8,7 +8,7 @@ is made in memory and put under its final key at once; that one run writes a par
 import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
@@ -47,8 +47,8 @@ class Storage(Protocol):
         """Return the names directly below a key, sorted, without hidden ones; none when there is no such key."""
         ...
 
-    def stamps(self, folder: str, keys: Iterable[str]) -> dict[str, Stamp]:
-        """Return the stamps of those of the keys below a folder that exist."""
+    def stamps(self, folder: str, keys: Iterable[str]) -> list[Stamp | None]:
+        """Return the stamps of keys below a folder, in their order; None for those that do not exist."""
         ...
 
     def open(self, key: str) -> Any:
@@ -93,15 +93,10 @@ class LocalFiles:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    def stamps(self, folder: str, keys: Iterable[str]) -> dict[str, Stamp]:  # noqa: ARG002
-        """Return size and modification time of the files that exist."""
-        found = {}
+    def stamps(self, folder: str, keys: Iterable[str]) -> list[Stamp | None]:  # noqa: ARG002
+        """Return size, modification time and inode of each file that exists."""
         prefix = f"{self._root}/"
-        for key in keys:
-            with suppress(FileNotFoundError):
-                status = os.stat(prefix + key)  # noqa: PTH116 (thousands of them: a Path each would double the time)
-                found[key] = Stamp(status.st_size, f"{status.st_mtime_ns}-{status.st_ino}")
-        return found
+        return [_file_stamp(prefix + key) for key in keys]
 
     def open(self, key: str) -> Any:
         """Open a file for reading."""
@@ -142,11 +137,10 @@ class ObjectKeys:
             return []
         return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
-    def stamps(self, folder: str, keys: Iterable[str]) -> dict[str, Stamp]:
-        """Return size and entity tag of the objects that exist, from one listing."""
+    def stamps(self, folder: str, keys: Iterable[str]) -> list[Stamp | None]:
+        """Return size and entity tag of each object that exists, from one listing."""
         listing = self._root.fs.find((self._root / folder).path, detail=True)
-        found = {key: listing.get((self._root / key).path) for key in keys}
-        return {key: _object_stamp(entry) for key, entry in found.items() if entry is not None}
+        return [_object_stamp(listing.get((self._root / key).path)) for key in keys]
 
     def open(self, key: str) -> Any:
         """Open an object for reading."""
@@ -167,7 +161,17 @@ class ObjectKeys:
         return buffer.tell()
 
 
-def _object_stamp(entry: dict[str, Any]) -> Stamp:
+def _file_stamp(path: str) -> Stamp | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a scan asks for thousands, and a Path each would double the time
+    except FileNotFoundError:
+        return None
+    return Stamp(status.st_size, f"{status.st_mtime_ns}-{status.st_ino}")
+
+
+def _object_stamp(entry: dict[str, Any] | None) -> Stamp | None:
+    if entry is None:
+        return None
     version = next((entry[name] for name in ("ETag", "etag", "LastModified", "mtime", "created") if name in entry), "")
     return Stamp(int(entry["size"]), str(version))
 

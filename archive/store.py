@@ -245,17 +245,18 @@ class Lake:
     def _days(self, table: str, symbol: str) -> list[date]:
         names = self.storage.names(f"{table}/symbol={symbol}")
         days = [date.fromisoformat(name.removeprefix("date=")) for name in names if name.startswith("date=")]
-        keys = {day: layout.partition_key(table, symbol, day) for day in days}
-        stamps = self.storage.stamps(f"{table}/symbol={symbol}", keys.values())
-        return [day for day in days if keys[day] in stamps]
+        return self._with_partition(table, symbol, days)
+
+    def _with_partition(self, table: str, symbol: str, days: Sequence[date]) -> list[date]:
+        keys = layout.partition_keys(table, symbol, days)
+        stamps = self.storage.stamps(f"{table}/symbol={symbol}", keys)
+        return [day for day, stamp in zip(days, stamps, strict=True) if stamp is not None]
 
     def _present(self, table: str, symbol: str, start_ns: int, end_ns: int) -> list[date]:
         self.require_root()
         first, last = layout.day_of(start_ns), layout.day_of(end_ns - 1)
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-        keys = {day: layout.partition_key(table, symbol, day) for day in days}
-        stamps = self.storage.stamps(f"{table}/symbol={symbol}", keys.values())
-        present = [day for day in days if keys[day] in stamps]
+        present = self._with_partition(table, symbol, days)
         if not present:
             raise MissingPartition(
                 f"{self.storage.locate(table)}: {symbol} has no day from {first} to {last}; "

@@ -1,6 +1,7 @@
 """An inspector asks the cheapest source it can trust, and says what it had to open."""
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from archive import manifest
 from archive.gap_report import GapKind
-from archive.inspection import Cell, Inspector
+from archive.inspection import Inspector
 from archive.layout import BOOK, TABLES, partition_key
 from archive.manifest import Entry
 from archive.partition import describe
@@ -17,6 +18,7 @@ from archive.store import Lake
 from monitoring.metrics import Metrics
 from tests.archive.lakes import DAY, NEXT_DAY, SECOND_NS, START_NS, put_book, steady_ns
 
+Cell = tuple[str, date]
 KEY = partition_key(BOOK, "ETHUSDT", DAY)
 CELLS: list[Cell] = [("BTCUSDT", DAY), ("BTCUSDT", NEXT_DAY), ("ETHUSDT", DAY)]
 
@@ -35,7 +37,9 @@ def inspect(
 ) -> tuple[Inspector, dict[Cell, Entry]]:
     """Inspect the three cells."""
     inspector = Inspector(lake, BOOK, use_manifest=use_manifest, rows_above_ns=rows_above_ns)
-    return inspector, inspector.inspect(CELLS)
+    found = inspector.inspect({"BTCUSDT": [DAY, NEXT_DAY], "ETHUSDT": [DAY]})
+    facts = [entry for entries in found.values() for entry in entries]
+    return inspector, {cell: entry for cell, entry in zip(CELLS, facts, strict=True) if entry is not None}
 
 
 def test_unchanged_partitions_are_opened_once(lake: Lake) -> None:
