@@ -61,14 +61,13 @@ class Barriers(NamedTuple):
 class Fates(NamedTuple):
     """What awaits whoever enters in a run, without regard to any horizon.
 
-    row      int32[k]  first row behind the run whose exit touch is at or beyond a barrier, -1 if there is none
-    code     int8[k]   TARGET or STOP there
-    at_once  int8[k]   TARGET or STOP when the run's own exit touch is beyond a barrier already, else 0
+    turn     int32[k]  first row behind the run whose exit touch is at or beyond a barrier, as row + 1 for the target
+                       and -(row + 1) for the stop; 0 if there is none
+    at_once  int8[k]   1 or -1 when the run's own exit touch is beyond target or stop already, else 0
     held     int32[k]  last row up to the end of the run that has an exit touch
     """
 
-    row: NDArray[np.int32]
-    code: NDArray[np.int8]
+    turn: NDArray[np.int32]
     at_once: NDArray[np.int8]
     held: NDArray[np.int32]
 
@@ -139,9 +138,7 @@ def find_touches(touch: Touch, runs: Runs, sign: int, barriers: Barriers) -> Fat
     enter_ticks = touch.ask_ticks if sign > 0 else touch.bid_ticks
     nothing_ticks = NO_BID_TICKS if sign > 0 else NO_ASK_TICKS
     count = len(runs.first_row) - 1
-    fates = Fates(
-        np.full(count, _NONE, np.int32), np.zeros(count, np.int8), np.zeros(count, np.int8), np.empty(count, np.int32)
-    )
+    turns, at_once, helds = np.zeros(count, np.int32), np.zeros(count, np.int8), np.empty(count, np.int32)
     above, below = np.full(barriers.size, _NONE, np.int32), np.full(barriers.size, _NONE, np.int32)
     behind_above, behind_below = np.empty(count, np.int32), np.empty(count, np.int32)
     waiting = held = here = -1
@@ -154,23 +151,23 @@ def find_touches(touch: Touch, runs: Runs, sign: int, barriers: Barriers) -> Fat
                 here = price
             while here < price:
                 here += 1
-                _release(above, behind_above, here, TARGET, row, fates)
+                _release(above, behind_above, here, row + 1, turns)
             while here > price:
                 here -= 1
-                _release(below, behind_below, here, STOP, row, fates)
+                _release(below, behind_below, here, -row - 1, turns)
             if waiting != _NONE:
-                code = _beyond(price, upper, lower)
-                if code != 0:
-                    fates.code[waiting] = code
-                    fates.row[waiting] = row
-                else:
+                beyond = _beyond(price, upper, lower)
+                turns[waiting] = beyond * (row + 1)
+                # A barrier outside of the range is never touched: nobody waits there.
+                if beyond == 0 and 0 <= upper < barriers.size:
                     _wait(above, behind_above, upper, waiting)
+                if beyond == 0 and 0 <= lower < barriers.size:
                     _wait(below, behind_below, lower, waiting)
             upper, lower = _levels(sign * enter_ticks[row], barriers)
-            fates.at_once[run] = _beyond(price, upper, lower)
+            at_once[run] = _beyond(price, upper, lower)
             waiting, held = run, runs.first_row[run + 1] - 1
-        fates.held[run] = held
-    return fates
+        helds[run] = held
+    return Fates(turns, at_once, helds)
 
 
 @njit(cache=True, nogil=True)
@@ -208,13 +205,15 @@ def judge(
             continue
         row, now_ns = entries.row[entry], entries.ns[entry]
         run, deadline_ns = runs.of_row[row], now_ns + entries.horizon_ns
-        hit, code, ended_ns = fates.row[run], fates.code[run], deadline_ns
+        turn, horizon_row, ended_ns = fates.turn[run], ends.row[entry], deadline_ns
         if fates.at_once[run] != 0 and row + 1 < runs.first_row[run + 1]:
-            hit, code = row + 1, fates.at_once[run]
-        if code != 0 and touch.ns[hit] <= deadline_ns:
+            turn = fates.at_once[run] * (row + 2)
+        hit = abs(turn) - 1
+        if turn != 0 and hit <= horizon_row:
+            code = TARGET if turn > 0 else STOP
             ended_ns = touch.ns[hit]
         else:
-            hit = ends.row[entry]
+            hit = horizon_row
             code = TIMEOUT if deadline_ns <= touch.ns[-1] else UNRESOLVED
             if exit_ticks[hit] == nothing_ticks:
                 hit = fates.held[runs.of_row[hit]]
@@ -257,28 +256,24 @@ def _levels(entry_ticks: int, barriers: Barriers) -> tuple[int, int]:
 
 @njit(cache=True, nogil=True)
 def _beyond(price: int, upper: int, lower: int) -> int:
-    if price >= upper:
-        return TARGET
-    return STOP if price <= lower else 0
+    return int(price >= upper) - int(price <= lower)
 
 
 @njit(cache=True, nogil=True)
 def _wait(heads: NDArray[np.int32], behind: NDArray[np.int32], level: int, run: int) -> None:
-    """Put a run on the list of a price, unless the touch never gets there."""
-    if 0 <= level < len(heads):
-        behind[run] = heads[level]
-        heads[level] = run
+    """Put a run on the list of a price."""
+    behind[run] = heads[level]
+    heads[level] = run
 
 
 @njit(cache=True, nogil=True)
 def _release(
-    heads: NDArray[np.int32], behind: NDArray[np.int32], level: int, code: int, row: int, fates: Fates
+    heads: NDArray[np.int32], behind: NDArray[np.int32], level: int, turn: int, turns: NDArray[np.int32]
 ) -> None:
     """Empty the list of a price; a run that met its other barrier before is only taken out."""
     run = heads[level]
     heads[level] = _NONE
     while run != _NONE:
-        if fates.row[run] == _NONE:
-            fates.row[run] = row
-            fates.code[run] = code
+        if turns[run] == 0:
+            turns[run] = turn
         run = behind[run]
