@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from archive import manifest
 from archive.errors import ArchiveError, CorruptPartition, MissingLake, MissingPartition, SchemaVersionError
@@ -68,9 +70,10 @@ class Inspector:
             return None
         self.opened += 1
         try:
-            facts = self._lake.info(self._table, symbol, day)
-            entry = entry_of(facts, stamp)
-            return entry if self._rows_above_ns is None else self._verified(entry, facts, self._rows_above_ns)
+            if self._rows_above_ns is None:
+                return entry_of(self._lake.info(self._table, symbol, day), stamp)
+            facts, event_ns = self._lake.timeline(self._table, symbol, day)
+            return _verified(entry_of(facts, stamp), facts, event_ns, self._rows_above_ns)
         except MissingPartition:
             self._report(GapKind.MISSING, symbol, day, "deleted while it was scanned; import the day")
         except SchemaVersionError as error:
@@ -82,19 +85,6 @@ class Inspector:
             self._report(GapKind.CORRUPT, symbol, day, str(error))
         return None
 
-    def _verified(self, entry: Entry, facts: Partition, above_ns: int) -> Entry:
-        event_ns = self._lake.event_times_ns(self._table, facts.symbol, facts.day)
-        counted = silences(event_ns, GAP_FLOOR_NS)
-        ends = (int(event_ns[0]), int(event_ns[-1])) if len(event_ns) else (facts.first_ns, facts.last_ns)
-        if counted != facts.gaps or ends != (facts.first_ns, facts.last_ns):
-            raise CorruptPartition(
-                f"{facts.path}: the footer tells of {len(facts.gaps)} silences between {facts.first_ns} and "
-                f"{facts.last_ns}, the rows of {len(counted)} between {ends[0]} and {ends[1]}; import the day again"
-            )
-        if above_ns >= GAP_FLOOR_NS:
-            return entry
-        return msgspec.structs.replace(entry, gaps=silences(event_ns, above_ns))
-
     def _remember(self, known: Mapping[str, Entry], fresh: Mapping[str, Entry | None]) -> None:
         # Silences shorter than the footer's must not be remembered: another scan would take them for all there is.
         short = self._rows_above_ns is not None and self._rows_above_ns < GAP_FLOOR_NS
@@ -105,3 +95,16 @@ class Inspector:
 
     def _report(self, kind: GapKind, symbol: str, day: date, detail: str) -> None:
         self.problems.append(Gap(kind, self._table, symbol, *day_bounds_ns(day), detail))
+
+
+def _verified(entry: Entry, facts: Partition, event_ns: NDArray[np.int64], above_ns: int) -> Entry:
+    counted = silences(event_ns, GAP_FLOOR_NS)
+    ends = (int(event_ns[0]), int(event_ns[-1])) if len(event_ns) else (facts.first_ns, facts.last_ns)
+    if counted != facts.gaps or ends != (facts.first_ns, facts.last_ns):
+        raise CorruptPartition(
+            f"{facts.path}: the footer tells of {len(facts.gaps)} silences between {facts.first_ns} and "
+            f"{facts.last_ns}, the rows of {len(counted)} between {ends[0]} and {ends[1]}; import the day again"
+        )
+    if above_ns >= GAP_FLOOR_NS:
+        return entry
+    return msgspec.structs.replace(entry, gaps=silences(event_ns, above_ns))

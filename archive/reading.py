@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +12,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from archive.errors import ArchiveError, CorruptPartition, SchemaVersionError
-from archive.layout import Table
+from archive.layout import TABLES, Table
 from archive.partition import Partition
 from archive.storage import Storage
+
+_THREADED_VALUES: Final = 1_000_000
 
 
 class Span(NamedTuple):
@@ -80,7 +83,9 @@ class PartitionFile:
 
     def _read(self, group: int, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         with _damage_named(self._where):
-            read = self._file.read_row_group(group, columns=names)
+            # Handing a small read to threads costs more than it saves.
+            threads = self._group(group).num_rows * len(names) > _THREADED_VALUES
+            read = self._file.read_row_group(group, columns=names, use_threads=threads)
             return {name: read.column(name).to_numpy() for name in names}
 
 
@@ -149,12 +154,18 @@ def _check_identity(where: str, facts: Partition, table: Table, symbol: str, day
 
 
 def _check_columns(where: str, file: Any, facts: Partition, table: Table) -> None:
-    found = {field.name: field.type for field in file.schema_arrow}
-    known = list(found)[: len(table.columns)] == list(table.columns)
-    wanted = {name: table.dtype_of(name) for name in found}
-    typed = all(dtype is not None and pa.from_numpy_dtype(dtype) == found[name] for name, dtype in wanted.items())
-    if not known or not typed or file.metadata.num_rows != facts.rows:
+    found = file.schema_arrow
+    wanted = _schema(table.name, tuple(found.names))
+    if wanted is None or not wanted.equals(found) or file.metadata.num_rows != facts.rows:
         raise CorruptPartition(
             f"{where}: must hold {facts.rows} rows of the columns of {table.name} version {table.version}, found "
             f"{file.metadata.num_rows} rows of {len(found)} columns; delete the file and import the day again"
         )
+
+
+@lru_cache(maxsize=64)
+def _schema(table_name: str, names: tuple[str, ...]) -> Any:
+    # A scan opens thousands of files of the same few schemas. None: the table cannot hold these columns.
+    table = TABLES[table_name]
+    fits = list(names[: len(table.columns)]) == list(table.columns) and None not in map(table.dtype_of, names)
+    return table.arrow_schema(names) if fits else None

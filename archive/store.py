@@ -136,10 +136,13 @@ class Lake:
         self.require_root()
         return [(symbol, day) for symbol in self._symbols(table) for day in self._days(table, symbol)]
 
-    def event_times_ns(self, table: str, symbol: str, day: date) -> NDArray[np.int64]:
-        """Return the monotone event times [n] int64 of a partition's rows, reading that one column."""
+    def timeline(self, table: str, symbol: str, day: date) -> tuple[Partition, NDArray[np.int64]]:
+        """Return the facts of a partition and the monotone event times [n] int64 of its rows, from one opening."""
         name = layout.table_named(table).event_time
-        return event_times_ns(self.read(table, symbol, day, [name])[name], day)
+        with self._open(table, symbol, day) as file:
+            times_ns = np.empty(file.facts.rows, np.int64)
+            file.fill(file.spans(), {name: times_ns})
+            return file.facts, event_times_ns(times_ns, day)
 
     def read(
         self,

@@ -279,10 +279,12 @@ def test_columns_of_another_layout_are_refused(tmp_path: Path) -> None:
         lake.read_book("BTCUSDT", DAY)
 
 
-def test_event_times_are_monotone(long_day: tuple[Lake, TradeColumns]) -> None:
-    """One column is read; a clock that went back is held."""
+def test_a_timeline_is_monotone_and_comes_with_the_facts(long_day: tuple[Lake, TradeColumns]) -> None:
+    """A clock that went back is held."""
     lake, trades = long_day
-    assert np.array_equal(lake.event_times_ns(TRADES, "BTCUSDT", DAY), event_times_ns(trades.exchange_ns, DAY))
+    facts, event_ns = lake.timeline(TRADES, "BTCUSDT", DAY)
+    assert np.array_equal(event_ns, event_times_ns(trades.exchange_ns, DAY))
+    assert facts == lake.info(TRADES, "BTCUSDT", DAY)
 
 
 def test_the_same_rows_make_the_same_bytes(tmp_path: Path) -> None:
