@@ -23,7 +23,8 @@ Floats = NDArray[np.float64]
 Change = tuple[int, int, int, int, int]
 """What one event adds: order flow of the touch and of 5 levels, signed lots, squared half ticks, 1 for a trade."""
 
-# Plain IEEE division; the small functions below become part of `advance`.
+# Plain IEEE division; the small functions below become part of `advance`. They index whole arrays: a slice or a tuple
+# indexed by a variable would bring numba's reference counts, atomic ones, into the loop.
 _compiled = njit(cache=True, error_model="numpy")
 _inlined = njit(cache=True, error_model="numpy", forceinline=True)
 
@@ -36,7 +37,7 @@ _LEVELS, WIDTH, COLUMNS, _RESET = 10, 45, 59, 1
 # Places of integers in the memory: scalars, running totals in the order of a ring row, the book before.
 _STARTED, _USABLE, _HEAD, _LAST_NS, _START_NS, _TRADE_NS, _TRADE_TICKS, _SPREAD, _DEPTH = 0, 1, 2, 3, 4, 5, 6, 7, 8
 _AFTER_200MS, _AFTER_1S, _AFTER_1500MS, _AFTER_2S = 9, 10, 11, 12
-_TOTALS, _BOOK, _BOOK_END = 16, 24, 64
+_TOTALS, _BOOK = 16, 24
 _OFI_1, _OFI_5, _FLOW, _VOLUME, _SQUARES, _TRADES, _CANCELS, _TOTALS_WIDTH = 1, 2, 3, 4, 5, 6, 7, 8
 
 # Places of floats in the memory: prices in half ticks, decayed sums, averages, the features of the book alone.
@@ -48,7 +49,9 @@ _LADDER, _LADDER_WIDTH = 93, 20
 # The ring behind them: a row is the time, the seven totals, and the two prices after an event.
 RING, RING_WIDTH, _RING_MID2, _RING_MICRO2 = 120, 10, 8, 9
 
+_LARGEST_MASK = (1 << 31) - 1  # tells the compiler that places are not negative
 _LARGEST_MOVE = 1 << 20  # half ticks; squares of larger moves could leave int64
+_AGES_NS = 1 << 62  # after so long every weight is 0
 _FARTHEST = 1 << 28  # ticks; so that distance times lots stays inside int64
 
 
@@ -76,7 +79,8 @@ def merge(books: tuple[Any, ...], trades: tuple[Any, ...], cursor: Ints, out: In
             out[k, _FLAGS] = 0
             out[k, _PRICE] = price_ticks[j]
             out[k, _SIGNED] = np.int64(size_lots[j]) * aggressor[j]
-            out[k, _BID:] = 0
+            for place in range(_BID, WIDTH):
+                out[k, place] = 0
             j += 1
         else:
             ns = max(ns, book_ns[i])
@@ -102,75 +106,69 @@ def advance(memory: Ints, events: Ints, out: NDArray[np.float32], valid: NDArray
     n = events.shape[0]
     if events.shape[1] != WIDTH or out.shape[0] != n or out.shape[1] != COLUMNS or valid.size != n:
         return -1
-    mask = (ints.size - RING) // RING_WIDTH - 1
+    mask = ((ints.size - RING) // RING_WIDTH - 1) & _LARGEST_MASK
     for k in range(n):
-        row = events[k]
         ofi_1, ofi_5, signed, square = 0, 0, 0, 0
-        ns = int(max(row[NS], ints[_LAST_NS]))
-        if row[KIND] == 0:
-            usable = row[_BID_LOTS] > 0 and row[_ASK_LOTS] > 0 and 0 < row[_BID] <= row[_ASK]
+        ns = int(max(events[k, NS], ints[_LAST_NS]))
+        if events[k, KIND] == 0:
+            usable = events[k, _BID_LOTS] > 0 and events[k, _ASK_LOTS] > 0 and 0 < events[k, _BID] <= events[k, _ASK]
             ints[_USABLE] = usable
-            ints[_STARTED] &= 1 - (row[_FLAGS] & _RESET)
+            ints[_STARTED] &= 1 - (events[k, _FLAGS] & _RESET)
             if usable and ints[_STARTED] == 0:
-                _start(ints, floats, row, ns, mask)
+                _start(ints, floats, events, k, ns, mask)
             if ints[_STARTED] != 0:
-                ofi_1, ofi_5 = _order_flow(ints, row)
+                ofi_1, ofi_5 = _order_flow(ints, events, k)
                 if usable:
-                    square = _ladder(ints, floats, row)
+                    square = _ladder(ints, floats, events, k)
         elif ints[_STARTED] != 0:
-            signed = int(row[_SIGNED])
+            signed = int(events[k, _SIGNED])
             ints[_TRADE_NS] = ns
-            ints[_TRADE_TICKS] = row[_PRICE]
+            ints[_TRADE_TICKS] = events[k, _PRICE]
         if ints[_STARTED] == 0:
-            out[k, :] = np.nan
-            valid[k] = 0
+            _blank(out, valid, k)
             continue
-        change = (ofi_1, ofi_5, signed, square, int(row[KIND] != 0))
+        change = (ofi_1, ofi_5, signed, square, int(events[k, KIND] != 0))
         _decay(ints, floats, ns, change)
         _remember(ints, floats, ns, change, mask)
         if ints[_HEAD] - ints[_AFTER_2S] > mask - 1:
             return int(k) + 1
         if ints[_USABLE] != 0 and ns - ints[_START_NS] >= WARMUP_NS:
-            _write(ints, floats, mask, out[k])
+            _write(ints, floats, mask, out, k)
             valid[k] = 1
         else:
-            out[k, :] = np.nan
-            valid[k] = 0
+            _blank(out, valid, k)
     return 0
 
 
 @_inlined
-def _start(ints: Ints, floats: Floats, row: Ints, ns: int, mask: int) -> None:
-    """Forget everything; this book is the first there is."""
-    mid2 = np.float64(row[_BID] + row[_ASK])
+def _start(ints: Ints, floats: Floats, events: Ints, k: int, ns: int, mask: int) -> None:
+    """Forget everything: this book is the first. The event before was ages ago, so averages begin at its values."""
+    mid2 = np.float64(events[k, _BID] + events[k, _ASK])
     ints[_STARTED] = 1
     ints[_START_NS] = ns
-    ints[_LAST_NS] = ns
+    ints[_LAST_NS] = ns - _AGES_NS
     ints[_TRADE_NS] = ns - 2 * WARMUP_NS
-    ints[_AFTER_200MS : _AFTER_2S + 1] = ints[_HEAD]
-    ints[_BOOK:_BOOK_END] = row[_BID:]
-    floats[_MID2:RING] = 0.0
+    for pointer in range(_AFTER_200MS, _AFTER_2S + 1):
+        ints[pointer] = ints[_HEAD]
+    _keep_book(ints, events, k)
+    for place in range(_MID2, RING):
+        floats[place] = 0.0
     floats[_MID2] = mid2
-    _ladder(ints, floats, row)
-    floats[_MEAN_MID : _MEAN_MID + 4] = mid2
-    floats[_MEAN_IMBALANCE_5 : _MEAN_IMBALANCE_5 + 3] = floats[_LADDER + 4]
-    floats[_MEAN_IMBALANCE_10] = floats[_LADDER + 5]
-    floats[_MEAN_SPREAD] = np.float64(ints[_SPREAD])
-    floats[_MEAN_DEPTH] = np.float64(ints[_DEPTH])
     before = RING + ((ints[_HEAD] - 1) & mask) * RING_WIDTH
+    imbalance_1 = _share(events[k, _BID_LOTS], events[k, _ASK_LOTS])
     floats[before + _RING_MID2] = mid2
-    floats[before + _RING_MICRO2] = floats[_MICRO2]
+    floats[before + _RING_MICRO2] = mid2 + (events[k, _ASK] - events[k, _BID]) * imbalance_1
 
 
 @_inlined
-def _order_flow(ints: Ints, row: Ints) -> tuple[int, int]:
+def _order_flow(ints: Ints, events: Ints, k: int) -> tuple[int, int]:
     """Return the order flow imbalance of one and of five levels; count a cancel; keep the book for the next."""
     ofi_1, ofi_5, shrunk = 0, 0, 0
     for level in range(5):
-        bid, bid_lots = row[_BID + level], row[_BID_LOTS + level]
-        ask, ask_lots = row[_ASK + level], row[_ASK_LOTS + level]
-        bid_was, bid_lots_were = ints[_BOOK + level], ints[_BOOK + 20 + level]
-        ask_was, ask_lots_were = ints[_BOOK + 10 + level], ints[_BOOK + 30 + level]
+        bid, bid_lots = events[k, _BID + level], events[k, _BID_LOTS + level]
+        ask, ask_lots = events[k, _ASK + level], events[k, _ASK_LOTS + level]
+        bid_was, bid_lots_were = ints[_BOOK + level], ints[_BOOK + 10 + level]
+        ask_was, ask_lots_were = ints[_BOOK + 5 + level], ints[_BOOK + 15 + level]
         flow = (bid_lots if bid >= bid_was else 0) - (bid_lots_were if bid <= bid_was else 0)
         flow += (ask_lots_were if ask >= ask_was else 0) - (ask_lots if ask <= ask_was else 0)
         ofi_5 += flow
@@ -178,34 +176,50 @@ def _order_flow(ints: Ints, row: Ints) -> tuple[int, int]:
         if level == 0:
             ofi_1 = flow
     ints[_TOTALS + _CANCELS] += shrunk
-    ints[_BOOK:_BOOK_END] = row[_BID:]
+    _keep_book(ints, events, k)
     return ofi_1, ofi_5
 
 
 @_inlined
-def _ladder(ints: Ints, floats: Floats, row: Ints) -> int:
+def _keep_book(ints: Ints, events: Ints, k: int) -> None:
+    """Keep the first five levels for the order flow of the next book."""
+    for side in range(4):
+        for level in range(5):
+            ints[_BOOK + 5 * side + level] = events[k, _BID + _LEVELS * side + level]
+
+
+@_inlined
+def _ladder(ints: Ints, floats: Floats, events: Ints, k: int) -> int:
     """Fill in the features of the book alone; return the squared move of the mid in half ticks."""
-    bid, ask = row[_BID], row[_ASK]
+    bid, ask = events[k, _BID], events[k, _ASK]
     spread, mid2 = ask - bid, np.float64(bid + ask)
     bps = 1e4 / mid2
-    bid_5, bid_moment_5, bid_far_5 = _depth(row, _BID, 0, 1)
-    ask_5, ask_moment_5, ask_far_5 = _depth(row, _ASK, 0, -1)
-    bid_10, bid_moment_10, bid_far_10 = _depth(row, _BID, 5, 1)
-    ask_10, ask_moment_10, ask_far_10 = _depth(row, _ASK, 5, -1)
+    bid_5, bid_moment_5, bid_far_5 = _depth(events, k, _BID, 0, 1)
+    ask_5, ask_moment_5, ask_far_5 = _depth(events, k, _ASK, 0, -1)
+    bid_10, bid_moment_10, bid_far_10 = _depth(events, k, _BID, 5, 1)
+    ask_10, ask_moment_10, ask_far_10 = _depth(events, k, _ASK, 5, -1)
     bid_10, ask_10 = bid_10 + bid_5, ask_10 + ask_5
-    imbalance_1 = _share(row[_BID_LOTS], row[_ASK_LOTS])
-    features = (
-        np.float64(spread), 2.0 * spread * bps, spread * imbalance_1 * bps,
-        imbalance_1, _share(bid_5, ask_5), _share(bid_10, ask_10),
-        np.float64(row[_BID_LOTS]), np.float64(bid_5), np.float64(bid_10),
-        np.float64(row[_ASK_LOTS]), np.float64(ask_5), np.float64(ask_10),
-        (spread + 2.0 * (bid_moment_5 / bid_5)) * bps, (spread + 2.0 * ((bid_moment_5 + bid_moment_10) / bid_10)) * bps,
-        (spread + 2.0 * (ask_moment_5 / ask_5)) * bps, (spread + 2.0 * ((ask_moment_5 + ask_moment_10) / ask_10)) * bps,
-        (spread + 2.0 * bid_far_5) * bps, (spread + 2.0 * max(bid_far_5, bid_far_10)) * bps,
-        (spread + 2.0 * ask_far_5) * bps, (spread + 2.0 * max(ask_far_5, ask_far_10)) * bps,
-    )  # fmt: skip
-    for k in range(_LADDER_WIDTH):
-        floats[_LADDER + k] = features[k]
+    imbalance_1 = _share(events[k, _BID_LOTS], events[k, _ASK_LOTS])
+    floats[_LADDER] = spread
+    floats[_LADDER + 1] = 2.0 * spread * bps
+    floats[_LADDER + 2] = spread * imbalance_1 * bps
+    floats[_LADDER + 3] = imbalance_1
+    floats[_LADDER + 4] = _share(bid_5, ask_5)
+    floats[_LADDER + 5] = _share(bid_10, ask_10)
+    floats[_LADDER + 6] = events[k, _BID_LOTS]
+    floats[_LADDER + 7] = bid_5
+    floats[_LADDER + 8] = bid_10
+    floats[_LADDER + 9] = events[k, _ASK_LOTS]
+    floats[_LADDER + 10] = ask_5
+    floats[_LADDER + 11] = ask_10
+    floats[_LADDER + 12] = (spread + 2.0 * (bid_moment_5 / bid_5)) * bps
+    floats[_LADDER + 13] = (spread + 2.0 * ((bid_moment_5 + bid_moment_10) / bid_10)) * bps
+    floats[_LADDER + 14] = (spread + 2.0 * (ask_moment_5 / ask_5)) * bps
+    floats[_LADDER + 15] = (spread + 2.0 * ((ask_moment_5 + ask_moment_10) / ask_10)) * bps
+    floats[_LADDER + 16] = (spread + 2.0 * bid_far_5) * bps
+    floats[_LADDER + 17] = (spread + 2.0 * max(bid_far_5, bid_far_10)) * bps
+    floats[_LADDER + 18] = (spread + 2.0 * ask_far_5) * bps
+    floats[_LADDER + 19] = (spread + 2.0 * max(ask_far_5, ask_far_10)) * bps
     move = min(max(int(mid2 - floats[_MID2]), -_LARGEST_MOVE), _LARGEST_MOVE)
     floats[_MID2] = mid2
     floats[_MICRO2] = mid2 + spread * imbalance_1
@@ -216,13 +230,13 @@ def _ladder(ints: Ints, floats: Floats, row: Ints) -> int:
 
 
 @_inlined
-def _depth(row: Ints, side: int, first: int, sign: int) -> tuple[int, int, int]:
+def _depth(events: Ints, k: int, side: int, first: int, sign: int) -> tuple[int, int, int]:
     """Return the lots of five levels, the sum of lots times ticks from the touch, and the farthest level's ticks."""
     depth, moment, far = 0, 0, 0
-    touch = row[side]
+    touch = events[k, side]
     for level in range(first, first + 5):
-        lots = int(row[side + level + _BID_LOTS - _BID])
-        away = min(int(touch - row[side + level]) * sign, _FARTHEST) if lots > 0 else 0
+        lots = int(events[k, side + level + _BID_LOTS - _BID])
+        away = min(int(touch - events[k, side + level]) * sign, _FARTHEST) if lots > 0 else 0
         depth += lots
         moment += away * lots
         far = max(far, away)
@@ -318,51 +332,58 @@ def _expire(ints: Ints, pointer: int, limit: int, mask: int) -> None:
 
 
 @_inlined
-def _write(ints: Ints, floats: Floats, mask: int, out: NDArray[np.float32]) -> None:
+def _write(ints: Ints, floats: Floats, mask: int, out: NDArray[np.float32], k: int) -> None:
     """Write one row of float32."""
     bps, mid2 = floats[_BPS], floats[_MID2]
-    for k in range(_LADDER_WIDTH):
-        out[k] = floats[_LADDER + k]
+    for j in range(_LADDER_WIDTH):
+        out[k, j] = floats[_LADDER + j]
     at_200ms = RING + ((ints[_AFTER_200MS] - 1) & mask) * RING_WIDTH
     base = RING + ((ints[_AFTER_1S] - 1) & mask) * RING_WIDTH
-    out[20] = (floats[_MICRO2] - floats[at_200ms + _RING_MICRO2]) * bps
-    out[21] = (mid2 - floats[base + _RING_MID2]) * bps
-    out[22] = ints[_TOTALS + _OFI_1] - ints[base + _OFI_1]
-    out[23] = ints[_TOTALS + _OFI_5] - ints[base + _OFI_5]
-    for k in range(9):
-        out[24 + k] = _flushed(floats[_SUM_OFI_1 + k])
-    out[33] = _flushed(floats[_SUM_COUNT] * 0.25)
-    out[34] = _flushed(floats[_SUM_COUNT + 1] * 0.0625)
-    out[35] = _flushed(floats[_SUM_COUNT + 2] * 0.015625)
+    out[k, 20] = (floats[_MICRO2] - floats[at_200ms + _RING_MICRO2]) * bps
+    out[k, 21] = (mid2 - floats[base + _RING_MID2]) * bps
+    out[k, 22] = ints[_TOTALS + _OFI_1] - ints[base + _OFI_1]
+    out[k, 23] = ints[_TOTALS + _OFI_5] - ints[base + _OFI_5]
+    for j in range(9):
+        out[k, 24 + j] = _flushed(floats[_SUM_OFI_1 + j])
+    out[k, 33] = _flushed(floats[_SUM_COUNT] * 0.25)
+    out[k, 34] = _flushed(floats[_SUM_COUNT + 1] * 0.0625)
+    out[k, 35] = _flushed(floats[_SUM_COUNT + 2] * 0.015625)
     volume = ints[_TOTALS + _VOLUME] - ints[base + _VOLUME]
-    out[36] = np.float64(ints[_TOTALS + _FLOW] - ints[base + _FLOW]) / max(volume, 1)
-    for k in range(2):
-        traded = floats[_SUM_VOLUME + k]
-        out[37 + k] = floats[_SUM_FLOW + 1 + k] / traded if traded >= 1e-3 else 0.0
-    out[39] = ints[_TOTALS + _TRADES] - ints[base + _TRADES]
+    out[k, 36] = np.float64(ints[_TOTALS + _FLOW] - ints[base + _FLOW]) / max(volume, 1)
+    for j in range(2):
+        traded = floats[_SUM_VOLUME + j]
+        out[k, 37 + j] = floats[_SUM_FLOW + 1 + j] / traded if traded >= 1e-3 else 0.0
+    out[k, 39] = ints[_TOTALS + _TRADES] - ints[base + _TRADES]
     recent = ints[_LAST_NS] - ints[_TRADE_NS] <= 64_000_000_000
-    out[40] = (2 * ints[_TRADE_TICKS] - mid2) * bps if recent else 0.0
+    out[k, 40] = (2 * ints[_TRADE_TICKS] - mid2) * bps if recent else 0.0
     before = RING + ((ints[_AFTER_1500MS] - 1) & mask) * RING_WIDTH
     squares = np.float64(ints[_TOTALS + _SQUARES] - ints[before + _SQUARES])
-    out[41] = math.sqrt(squares) * bps
-    out[42] = math.sqrt(_flushed(floats[_SUM_SQUARE])) * bps
-    out[43] = math.sqrt(_flushed(floats[_SUM_SQUARE + 1])) * bps
-    for k in range(4):
-        out[44 + k] = (mid2 - floats[_MEAN_MID + k]) * bps
-    for k in range(4):
-        out[48 + k] = _flushed(floats[_MEAN_IMBALANCE_5 + k])
+    out[k, 41] = math.sqrt(squares) * bps
+    out[k, 42] = math.sqrt(_flushed(floats[_SUM_SQUARE])) * bps
+    out[k, 43] = math.sqrt(_flushed(floats[_SUM_SQUARE + 1])) * bps
+    for j in range(4):
+        out[k, 44 + j] = (mid2 - floats[_MEAN_MID + j]) * bps
+    for j in range(4):
+        out[k, 48 + j] = _flushed(floats[_MEAN_IMBALANCE_5 + j])
     past = RING + ((ints[_AFTER_2S] - 1) & mask) * RING_WIDTH
     updates = ints[_HEAD] - ints[_AFTER_2S] - (ints[_TOTALS + _TRADES] - ints[past + _TRADES])
-    out[52] = np.float64(ints[_TOTALS + _CANCELS] - ints[past + _CANCELS]) / max(updates, 1)
+    out[k, 52] = np.float64(ints[_TOTALS + _CANCELS] - ints[past + _CANCELS]) / max(updates, 1)
     depth_ratio = np.float64(ints[_DEPTH]) / floats[_MEAN_DEPTH]
     usual = _flushed(floats[_SUM_SQUARE + 1]) * (1.5 / 64.0)
     spread = np.float64(ints[_SPREAD])
-    out[53] = depth_ratio
-    out[54] = _regime(spread, 0.75 * floats[_MEAN_SPREAD], 1.5 * floats[_MEAN_SPREAD])
-    out[55] = _regime(squares, 0.25 * usual, 2.25 * usual)
-    out[56] = _regime(depth_ratio, 0.7, 1.3)
-    out[57] = 0.5 * mid2
-    out[58] = 0.5 * floats[_MICRO2]
+    out[k, 53] = depth_ratio
+    out[k, 54] = _regime(spread, 0.75 * floats[_MEAN_SPREAD], 1.5 * floats[_MEAN_SPREAD])
+    out[k, 55] = _regime(squares, 0.25 * usual, 2.25 * usual)
+    out[k, 56] = _regime(depth_ratio, 0.7, 1.3)
+    out[k, 57] = 0.5 * mid2
+    out[k, 58] = 0.5 * floats[_MICRO2]
+
+
+@_inlined
+def _blank(out: NDArray[np.float32], valid: NDArray[np.uint8], k: int) -> None:
+    for column in range(COLUMNS):
+        out[k, column] = np.nan
+    valid[k] = 0
 
 
 @_inlined
