@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from market.events import BadRule
 from market.feature_spec import COLUMN_NAMES, FEATURES
 
 _SPREAD = COLUMN_NAMES.index("spread_ticks")
@@ -20,7 +21,7 @@ class CandidateRule:
     """What makes a moment a candidate.
 
     `interval_ms` is the length of a bucket, `min_pressure` the least absolute value of `pressure_feature` (an odd
-    feature), `max_spread_ticks` the widest spread. Raises ValueError, which config turns into a message of its own.
+    feature), `max_spread_ticks` the widest spread. Raises BadRule for a value that cannot be.
     """
 
     interval_ms: int = 1_000
@@ -31,13 +32,13 @@ class CandidateRule:
     def __post_init__(self) -> None:
         odd = [f.name for f in FEATURES if f.symmetry == "odd"]
         if self.interval_ms < 1:
-            raise ValueError(f"interval_ms must be 1 or more, was {self.interval_ms}")
+            raise BadRule(f"interval_ms must be 1 or more, was {self.interval_ms}")
         if not self.min_pressure >= 0.0:
-            raise ValueError(f"min_pressure must be 0 or more, was {self.min_pressure}")
+            raise BadRule(f"min_pressure must be 0 or more, was {self.min_pressure}")
         if self.max_spread_ticks < 0:
-            raise ValueError(f"max_spread_ticks must be 0 or more, was {self.max_spread_ticks}")
+            raise BadRule(f"max_spread_ticks must be 0 or more, was {self.max_spread_ticks}")
         if self.pressure_feature not in odd:
-            raise ValueError(f"pressure_feature must be one of {', '.join(odd)}; was {self.pressure_feature!r}")
+            raise BadRule(f"pressure_feature must be one of {', '.join(odd)}; was {self.pressure_feature!r}")
 
     @property
     def id(self) -> str:

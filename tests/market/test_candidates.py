@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from market.candidates import CandidateGate, CandidateRule, select
 from market.columns import BookColumns, TradeColumns
+from market.events import BadRule
 from market.feature_spec import COLUMN_NAMES, N_COLUMNS
 from market.features import KernelState, interleave, run
 from tests.market.streams import odd_markets, ordinary_market
@@ -90,7 +91,7 @@ def test_no_events_no_candidates() -> None:
 )
 def test_a_rule_that_cannot_be_is_refused(change: dict[str, object], message: str) -> None:
     """The message names the knob, its bound and the value found."""
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(BadRule, match=message):
         CandidateRule(**change)
 
 
