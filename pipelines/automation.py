@@ -5,7 +5,7 @@ with a hole in it is as wanting as one that never was.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -14,11 +14,13 @@ import msgspec
 from config.sections import Schedule
 from pipelines.gap_gate import wanting
 from pipelines.ingestion import BACKFILL_TAG
-from pipelines.partitions import Cell
+from pipelines.partitions import RANGE_END, RANGE_START, Cell, cell
 from pipelines.workspace import Workspace
 
 MAX_ATTEMPTS = 3
 """Times a partition is asked for again while the scan finds the same damage; after that a person must look."""
+
+_PARTITION = "dagster/partition"
 
 
 class Attempts(msgspec.Struct, frozen=True):
@@ -57,8 +59,8 @@ def backfill_sensor(job: str, settings: Schedule) -> dg.SensorDefinition:
 
     def look(context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.SensorResult:
         known = msgspec.json.decode(context.cursor or "{}", type=dict[str, Attempts])
-        plan = plan_backfill(wanting(workspace), known, running(context.instance), settings.backfill_max_partitions)
-        return plan.result()
+        under_way = running(context.instance, workspace.all_cells)
+        return plan_backfill(wanting(workspace), known, under_way, settings.backfill_max_partitions).result()
 
     return dg.SensorDefinition(
         name="backfill_missing",
@@ -130,11 +132,23 @@ def plan_backfill(
     return BackfillPlan(asked, attempts, exhausted, len(under_way & set(attempts)))
 
 
-def running(instance: dg.DagsterInstance) -> set[str]:
-    """Partition keys that an unfinished run is working on."""
+def running(instance: dg.DagsterInstance, cells: Iterable[Cell]) -> set[str]:
+    """Keys of the cells that an unfinished run is working on, alone or among a range of days and symbols."""
     unfinished = [
         dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
         dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
     ]  # fmt: skip
     runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
-    return {key for run in runs if (key := run.tags.get("dagster/partition"))}
+    corners = [found for run in runs if (found := _corners(run.tags))]
+    return {
+        str(each.key)
+        for each in cells
+        for first, last in corners
+        if first.day <= each.day <= last.day and first.symbol <= each.symbol <= last.symbol
+    }
+
+
+def _corners(tags: Mapping[str, str]) -> tuple[Cell, Cell] | None:
+    """The first and last cell of a run; none when it has no partition."""
+    first, last = (tags.get(name, tags.get(_PARTITION)) for name in (RANGE_START, RANGE_END))
+    return (cell(first), cell(last)) if first and last else None

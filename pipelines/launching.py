@@ -12,11 +12,10 @@ import dagster as dg
 from config.settings import Settings
 from pipelines.definitions import build
 from pipelines.errors import PipelineError
-from pipelines.partitions import Cell
+from pipelines.partitions import RANGE_END, RANGE_START, Cell
 from pipelines.progress import Progress
 from pipelines.workspace import Workspace
 
-_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 # The run's events go to the instance, where the Dagster page shows them; the screen belongs to the caller.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -43,7 +42,7 @@ class Launcher:
 
         Returns an empty text, or what failed first in the first run that did; the blocks behind it are still run.
         """
-        failures = [self._run(job, assets, span, dict(tags or {})) for span in _spans(cells)]
+        failures = [self._run(job, assets, span, dict(tags or {})) for span in _spans(cells, self.workspace.settings.market.symbols)]
         return next((failure for failure in failures if failure), "")
 
     def must(self, job: str, assets: Sequence[str] | None = None, cells: Sequence[Cell] = ()) -> None:
@@ -87,17 +86,17 @@ def why_failed(result: dg.ExecuteInProcessResult) -> str:
     return f"run {result.run_id} failed without a failed step; look at it in Dagster"
 
 
-def blocks(cells: Iterable[Cell]) -> list[tuple[Cell, Cell]]:
-    """Cover cells with (first, last) rectangles of following days and neighbouring symbols.
+def blocks(cells: Iterable[Cell], symbols: Iterable[str]) -> list[tuple[Cell, Cell]]:
+    """Cover cells, and no others of the grid, with (first, last) rectangles of following days and neighbouring symbols.
 
-    Days that hold the same symbols and follow each other share a rectangle. Each is one run, since a run costs a
+    `symbols` are all that the grid has: a rectangle holds those between its corners, asked for or not. Days that hold the same symbols and follow each other share a rectangle. Each is one run, since a run costs a
     second or more whatever it does.
     """
     by_day = {day: [each.symbol for each in group] for day, group in groupby(sorted(cells), lambda each: each.day)}
-    every = sorted({symbol for symbols in by_day.values() for symbol in symbols})
+    every = sorted(symbols)
     found: list[tuple[Cell, Cell]] = []
-    for day, symbols in by_day.items():
-        for first, last in _neighbours(symbols, every):
+    for day, asked in by_day.items():
+        for first, last in _neighbours(asked, every):
             grown = [k for k, (a, b) in enumerate(found) if (a.symbol, b) == (first, Cell(day, last).shifted(-1))]
             if grown:
                 found[grown[0]] = (found[grown[0]][0], Cell(day, last))
@@ -106,9 +105,9 @@ def blocks(cells: Iterable[Cell]) -> list[tuple[Cell, Cell]]:
     return found
 
 
-def _spans(cells: Sequence[Cell]) -> list[dict[str, str]]:
+def _spans(cells: Sequence[Cell], symbols: Sequence[str]) -> list[dict[str, str]]:
     """Run tags that select each block of cells; one set without a selection when there are no cells."""
-    return [{_RANGE_START: str(a.key), _RANGE_END: str(b.key)} for a, b in blocks(cells)] or [{}]
+    return [{RANGE_START: str(a.key), RANGE_END: str(b.key)} for a, b in blocks(cells, symbols)] or [{}]
 
 
 def _neighbours(symbols: Sequence[str], every: Sequence[str]) -> list[tuple[str, str]]:

@@ -13,6 +13,8 @@ import dagster as dg
 from archive.layout import day_bounds_ns
 
 DAY, SYMBOL = "day", "symbol"
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+"""Run tags of Dagster's: the first and the last cell of a rectangle of days and symbols."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,11 +45,11 @@ class Cell:
 
 
 def grid(first_day: date, last_day: date, symbols: Sequence[str]) -> dg.MultiPartitionsDefinition:
-    """Every day from first to last (both included) times every symbol."""
+    """Every day from first to last (both included) times every symbol, in alphabetical order as in a `Cell`."""
     days = dg.DailyPartitionsDefinition(
         start_date=first_day.isoformat(), end_date=(last_day + timedelta(days=1)).isoformat()
     )
-    return dg.MultiPartitionsDefinition({DAY: days, SYMBOL: dg.StaticPartitionsDefinition(list(symbols))})
+    return dg.MultiPartitionsDefinition({DAY: days, SYMBOL: dg.StaticPartitionsDefinition(sorted(symbols))})
 
 
 def cell(key: str) -> Cell:
