@@ -73,11 +73,13 @@ class Fates(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """Where they end, filled in place: int8[m] outcome, int64[m] book row, int64[m] ns."""
+    """How they end, filled in place: int8[m] outcome, int64[m] book row and ns, float32[m] gains in basis points."""
 
     outcome: NDArray[np.int8]
     row: NDArray[np.int64]
     ns: NDArray[np.int64]
+    gross_bps: NDArray[np.float32]
+    net_bps: NDArray[np.float32]
 
 
 @njit(cache=True, nogil=True)
@@ -172,17 +174,29 @@ def find_touches(touch: Touch, runs: Runs, sign: int, barriers: Barriers) -> Fat
 
 @njit(cache=True, nogil=True)
 def horizon_rows(touch: Touch, entries: Entries, out: NDArray[np.int64]) -> None:
-    """Fill int64[m] with the last row up to each entry's horizon. One merge without a branch to mispredict."""
-    row = entry = 0
-    while entry < len(entries.ns) and row + 1 < len(touch.ns):
-        later = touch.ns[row + 1] <= entries.ns[entry] + entries.horizon_ns
-        out[entry] = row
-        row += later
-        entry += 1 - later
-    out[entry:] = len(touch.ns) - 1
+    """Fill int64[m] with the last row up to each entry's horizon.
+
+    A merge of rows and horizons without a branch to mispredict, but each step of it waits for the one before. So the
+    two halves of the entries are merged abreast.
+    """
+    rows, count = len(touch.ns), len(entries.ns)
+    left, right = 0, count // 2
+    left_row, right_row = 0, 0
+    if count > 0:
+        right_row = max(np.searchsorted(touch.ns, entries.ns[right] + entries.horizon_ns, side="right") - 1, 0)
+    while left < count // 2 and right < count and left_row + 1 < rows and right_row + 1 < rows:
+        left_later = touch.ns[left_row + 1] <= entries.ns[left] + entries.horizon_ns
+        right_later = touch.ns[right_row + 1] <= entries.ns[right] + entries.horizon_ns
+        out[left], out[right] = left_row, right_row
+        left_row += left_later
+        right_row += right_later
+        left += 1 - left_later
+        right += 1 - right_later
+    _merge(touch, entries, left, count // 2, left_row, out)
+    _merge(touch, entries, right, count, right_row, out)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def judge(
     touch: Touch,
     entries: Entries,
@@ -190,22 +204,29 @@ def judge(
     sign: int,
     fates: Fates,
     blind_ns: tuple[NDArray[np.int64], NDArray[np.int64]],
+    fee: float,
     ends: Ends,
 ) -> None:
     """End every entry of side `sign`; `ends.row` comes in with the row of its horizon.
 
     `blind_ns` are starts and ends of stretches nobody saw; an entry that had not ended when one began is UNRESOLVED.
+    `fee` is the taker's, as a share, paid on the price of entry and of exit.
     """
     exit_ticks = touch.bid_ticks if sign > 0 else touch.ask_ticks
-    nothing_ticks = NO_BID_TICKS if sign > 0 else NO_ASK_TICKS
+    enter_ticks = touch.ask_ticks if sign > 0 else touch.bid_ticks
+    no_exit_ticks = NO_BID_TICKS if sign > 0 else NO_ASK_TICKS
+    no_enter_ticks = NO_ASK_TICKS if sign > 0 else NO_BID_TICKS
     starts_ns, stops_ns = blind_ns
+    # Unpacked, since stores through the members of a tuple cost numba a third more.
+    outcome, end_row, end_ns, gross_bps, net_bps = ends
+    last_ns = touch.ns[-1] if len(touch.ns) > 0 else 0
     stretch = 0
     for entry in range(len(entries.row)):
         if entries.side[entry] != sign:
             continue
-        row, now_ns = entries.row[entry], entries.ns[entry]
-        run, deadline_ns = runs.of_row[row], now_ns + entries.horizon_ns
-        turn, horizon_row, ended_ns = fates.turn[run], ends.row[entry], deadline_ns
+        row, now_ns, horizon_row = entries.row[entry], entries.ns[entry], end_row[entry]
+        run, ended_ns = runs.of_row[row], now_ns + entries.horizon_ns
+        turn = fates.turn[run]
         if fates.at_once[run] != 0 and row + 1 < runs.first_row[run + 1]:
             turn = fates.at_once[run] * (row + 2)
         hit = abs(turn) - 1
@@ -214,36 +235,36 @@ def judge(
             ended_ns = touch.ns[hit]
         else:
             hit = horizon_row
-            code = TIMEOUT if deadline_ns <= touch.ns[-1] else UNRESOLVED
-            if exit_ticks[hit] == nothing_ticks:
+            code = TIMEOUT if ended_ns <= last_ns else UNRESOLVED
+            if exit_ticks[hit] == no_exit_ticks:
                 hit = fates.held[runs.of_row[hit]]
         while stretch < len(stops_ns) and stops_ns[stretch] <= now_ns:
             stretch += 1
-        blind = stretch < len(stops_ns) and ended_ns > starts_ns[stretch]
-        if blind or touch.bid_ticks[row] == NO_BID_TICKS or touch.ask_ticks[row] == NO_ASK_TICKS:
+        if stretch < len(stops_ns) and ended_ns > starts_ns[stretch]:
             code = UNRESOLVED
-        if touch.ns[row] > now_ns:
+        paid, left = enter_ticks[row], exit_ticks[hit]
+        if paid == no_enter_ticks or exit_ticks[row] == no_exit_ticks or touch.ns[row] > now_ns:
             code = UNRESOLVED
-        ends.outcome[entry] = code
-        ends.row[entry] = hit if code != UNRESOLVED else _NONE
-        ends.ns[entry] = ended_ns if code != UNRESOLVED else _NONE
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def gains(
-    touch: Touch, entries: Entries, ends: Ends, fee: float, gross_bps: NDArray[np.float32], net_bps: NDArray[np.float32]
-) -> None:
-    """Fill the gains in basis points; `fee` is the taker's, as a share, paid on both prices."""
-    for entry in range(len(entries.row)):
-        if ends.outcome[entry] == UNRESOLVED:
+        outcome[entry] = code
+        if code == UNRESOLVED:
+            end_row[entry] = end_ns[entry] = _NONE
             gross_bps[entry] = net_bps[entry] = np.nan
             continue
-        side, came, went = entries.side[entry], entries.row[entry], ends.row[entry]
-        paid = touch.ask_ticks[came] if side > 0 else touch.bid_ticks[came]
-        left = touch.bid_ticks[went] if side > 0 else touch.ask_ticks[went]
         move = float(left - paid) / paid
-        gross_bps[entry] = side * move * 1e4
-        net_bps[entry] = (side * move - fee * (2.0 + move)) * 1e4
+        end_row[entry], end_ns[entry] = hit, ended_ns
+        gross_bps[entry] = sign * move * 1e4
+        net_bps[entry] = (sign * move - fee * (2.0 + move)) * 1e4
+
+
+@njit(cache=True, nogil=True)
+def _merge(touch: Touch, entries: Entries, entry: int, stop: int, row: int, out: NDArray[np.int64]) -> None:
+    """Go on with one of the merges, from an entry and a row on."""
+    while entry < stop and row + 1 < len(touch.ns):
+        later = touch.ns[row + 1] <= entries.ns[entry] + entries.horizon_ns
+        out[entry] = row
+        row += later
+        entry += 1 - later
+    out[entry:stop] = len(touch.ns) - 1
 
 
 @njit(cache=True, nogil=True)

@@ -127,18 +127,22 @@ def triple_barrier(
     touch = Touch(book_ns, bid_ticks, ask_ticks)
     entries = Entries(entry_row, entry_ns, side, rule.horizon_ns)
     low_bid, high_bid, low_ask, high_ask = _survey(symbol, touch, entries)
-    count, fee = len(entry_row), symbol.taker_fee_bps * 1e-4
-    ends = Ends(np.empty(count, np.int8), np.empty(count, np.int64), np.empty(count, np.int64))
+    fee, ends = symbol.taker_fee_bps * 1e-4, _unfilled(len(entry_row))
     label_kernel.horizon_rows(touch, entries, ends.row)
     runs, blind_ns = label_kernel.split_runs(touch), _by_start(blackout)
     for sign, low, high in ((1, low_bid, high_bid), (-1, -high_ask, -low_ask)):
         if bool((side == sign).any()):
             barriers = Barriers(*rule.factors(sign, fee), low, _span(symbol, low, high))
             fates = label_kernel.find_touches(touch, runs, sign, barriers)
-            label_kernel.judge(touch, entries, runs, sign, fates, blind_ns, ends)
-    gross_bps, net_bps = np.empty(count, np.float32), np.empty(count, np.float32)
-    label_kernel.gains(touch, entries, ends, fee, gross_bps, net_bps)
-    return Labels(ends.outcome, ends.ns, ends.row, gross_bps, net_bps)
+            label_kernel.judge(touch, entries, runs, sign, fates, blind_ns, fee, ends)
+    return Labels(ends.outcome, ends.ns, ends.row, ends.gross_bps, ends.net_bps)
+
+
+def _unfilled(count: int) -> Ends:
+    float32, int64 = np.float32, np.int64
+    return Ends(
+        np.empty(count, np.int8), np.empty(count, int64), np.empty(count, int64), *np.empty((2, count), float32)
+    )
 
 
 def _survey(symbol: Symbol, touch: Touch, entries: Entries) -> tuple[int, int, int, int]:
