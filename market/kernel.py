@@ -345,9 +345,8 @@ def _write(ints: Ints, floats: Floats, mask: int, out: NDArray[np.float32], k: i
     out[k, 23] = ints[_TOTALS + _OFI_5] - ints[base + _OFI_5]
     for j in range(9):
         out[k, 24 + j] = _flushed(floats[_SUM_OFI_1 + j])
-    out[k, 33] = _flushed(floats[_SUM_COUNT] * 0.25)
-    out[k, 34] = _flushed(floats[_SUM_COUNT + 1] * 0.0625)
-    out[k, 35] = _flushed(floats[_SUM_COUNT + 2] * 0.015625)
+    for j in range(3):
+        out[k, 33 + j] = _flushed(floats[_SUM_COUNT + j] / (4 << 2 * j))
     volume = ints[_TOTALS + _VOLUME] - ints[base + _VOLUME]
     out[k, 36] = np.float64(ints[_TOTALS + _FLOW] - ints[base + _FLOW]) / max(volume, 1)
     for j in range(2):
