@@ -1,0 +1,156 @@
+"""What a person does in Dagster's web page, as the GraphQL requests the page itself would send."""
+
+import json
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_CODE = {"repositoryName": "__repository__", "repositoryLocationName": "tidegate"}
+_WRONG = "... on PythonError { message }"
+_ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+
+_LAUNCH = f"""
+mutation Launch($params: ExecutionParams!) {{
+  launchPipelineExecution(executionParams: $params) {{
+    __typename ... on LaunchRunSuccess {{ run {{ runId }} }} {_WRONG}
+  }}
+}}"""
+
+_BACKFILL = f"""
+mutation Backfill($params: LaunchBackfillParams!) {{
+  launchPartitionBackfill(backfillParams: $params) {{
+    __typename ... on LaunchBackfillSuccess {{ backfillId }} {_WRONG}
+  }}
+}}"""
+
+_START_SENSOR = f"""
+mutation Start($sensor: SensorSelector!) {{
+  startSensor(sensorSelector: $sensor) {{ __typename ... on Sensor {{ name }} {_WRONG} }}
+}}"""
+
+_RUN = """
+query Run($id: ID!) {
+  runOrError(runId: $id) {
+    __typename
+    ... on Run {
+      status
+      eventConnection(limit: 1000) {
+        events {
+          __typename
+          ... on MaterializationEvent { assetKey { path } partition }
+          ... on AssetCheckEvaluationEvent { evaluation { checkName success severity } }
+          ... on ExecutionStepFailureEvent { stepKey error { message } }
+        }
+      }
+    }
+  }
+}"""
+
+_BACKFILL_STATE = f"""
+query State($id: String!) {{
+  partitionBackfillOrError(backfillId: $id) {{ __typename ... on PartitionBackfill {{ status }} {_WRONG} }}
+}}"""
+
+_RUNS = """
+query Runs($tag: ExecutionTag!) {
+  runsOrError(filter: {tags: [$tag]}) { ... on Runs { results { runId } } }
+}"""
+
+_TICKS = f"""
+query Ticks($sensor: SensorSelector!) {{
+  sensorOrError(sensorSelector: $sensor) {{
+    __typename
+    ... on Sensor {{ sensorState {{ ticks(limit: 5) {{ status skipReason runIds error {{ message }} }} }} }}
+    {_WRONG}
+  }}
+}}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that has ended: materialized (asset, partition) pairs, severity of failed checks, messages of failed steps."""
+
+    succeeded: bool
+    materialized: list[tuple[str, str]]
+    failed_checks: dict[str, str]
+    failures: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Webserver:
+    """A running webserver, spoken to over GraphQL."""
+
+    url: str
+
+    def launch(self, job: str, partition: str) -> str:
+        """Launch a job for one partition ``day|symbol`` and return the run's id; a daemon then starts it."""
+        day, symbol = partition.split("|")
+        tags = {"dagster/partition": partition, "dagster/partition/day": day, "dagster/partition/symbol": symbol}
+        params = {
+            "selector": _CODE | {"jobName": job},
+            "mode": "default",
+            "runConfigData": {},
+            "executionMetadata": {"tags": _tags(tags)},
+        }
+        return str(self._ask(_LAUNCH, params=params)["run"]["runId"])
+
+    def backfill(self, assets: Sequence[str], partitions: Sequence[str], tags: Mapping[str, str]) -> str:
+        """Launch a backfill of these partitions of these assets and return its id."""
+        selection = [{"path": [name]} for name in assets]
+        params = {"assetSelection": selection, "partitionNames": list(partitions), "tags": _tags(tags)}
+        return str(self._ask(_BACKFILL, params=params)["backfillId"])
+
+    def ended_run(self, run_id: str) -> Run | None:
+        """Return the run once it has ended, until then None."""
+        found = self._ask(_RUN, id=run_id)
+        return _run(found) if found["status"] in _ENDED else None
+
+    def ended_backfill(self, backfill_id: str) -> str | None:
+        """Return how a backfill ended, until then None."""
+        status = str(self._ask(_BACKFILL_STATE, id=backfill_id)["status"])
+        return status if status.startswith(("COMPLETED", "FAILED", "CANCELED")) else None
+
+    def runs_of(self, backfill_id: str) -> list[str]:
+        """Return the ids of a backfill's runs."""
+        tag = {"key": "dagster/backfill", "value": backfill_id}
+        return [each["runId"] for each in self._ask(_RUNS, tag=tag)["results"]]
+
+    def start_sensor(self, name: str) -> None:
+        """Switch a sensor on."""
+        self._ask(_START_SENSOR, sensor=_CODE | {"sensorName": name})
+
+    def finished_tick(self, sensor: str) -> dict[str, Any] | None:
+        """Return the sensor's newest finished tick, until there is one None."""
+        found = self._ask(_TICKS, sensor=_CODE | {"sensorName": sensor})
+        finished = [tick for tick in found["sensorState"]["ticks"] if tick["status"] != "STARTED"]
+        return finished[0] if finished else None
+
+    def _ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Send one request that asks for one thing, and return that."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            answer = json.load(reply)
+        assert not answer.get("errors"), f"GraphQL refused {next(iter(variables.values()))}: {answer['errors']}"
+        ((_, found),) = answer["data"].items()
+        assert "message" not in found, f"{found['__typename']}: {found['message']}"
+        return dict(found)
+
+
+def _run(found: Mapping[str, Any]) -> Run:
+    events = found["eventConnection"]["events"]
+    by_kind = {kind: [e for e in events if e["__typename"] == kind] for kind in {e["__typename"] for e in events}}
+    checks = [event["evaluation"] for event in by_kind.get("AssetCheckEvaluationEvent", [])]
+    return Run(
+        succeeded=found["status"] == "SUCCESS",
+        materialized=sorted(
+            (e["assetKey"]["path"][0], e["partition"]) for e in by_kind.get("MaterializationEvent", [])
+        ),
+        failed_checks={check["checkName"]: check["severity"] for check in checks if not check["success"]},
+        failures={e["stepKey"]: e["error"]["message"] for e in by_kind.get("ExecutionStepFailureEvent", [])},
+    )
+
+
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in tags.items()]
