@@ -61,15 +61,18 @@ class Barriers(NamedTuple):
 class Fates(NamedTuple):
     """What awaits whoever enters in a run, without regard to any horizon.
 
-    turn     int32[k]  first row behind the run whose exit touch is at or beyond a barrier, as row + 1 for the target
+    turn     int32[.]  first row behind the run whose exit touch is at or beyond a barrier, as row + 1 for the target
                        and -(row + 1) for the stop; 0 if there is none
-    at_once  int8[k]   1 or -1 when the run's own exit touch is beyond target or stop already, else 0
-    held     int32[k]  last row up to the end of the run that has an exit touch
+    at_once  int32[.]  1 or -1 when the run's own exit touch is beyond target or stop already, else 0
+    held     int32[.]  last row up to the end of the run that has an exit touch
+
+    Room for one a run, and `behind` int32[2, .] for the lists of who waits above and below.
     """
 
     turn: NDArray[np.int32]
-    at_once: NDArray[np.int8]
+    at_once: NDArray[np.int32]
     held: NDArray[np.int32]
+    behind: NDArray[np.int32]
 
 
 class Ends(NamedTuple):
@@ -118,11 +121,14 @@ def first_stranger(touch: Touch, entries: Entries) -> int:
 
 
 @njit(cache=True, nogil=True)
-def split_runs(touch: Touch) -> Runs:
-    """Cut the rows wherever a touch changes. Free of branches: prices change at every third row or so."""
+def split_runs(touch: Touch, room: Runs) -> Runs:
+    """Cut the rows wherever a touch changes, in room for n and n + 1 numbers.
+
+    Free of branches, since prices change at every third row or so.
+    """
     count = len(touch.ns)
-    of_row = np.empty(count, np.int32)
-    first_row = np.zeros(count + 1, np.int32)
+    of_row, first_row = room
+    first_row[0] = 0
     run = 0
     for row in range(count):
         before = max(row - 1, 0)
@@ -134,32 +140,33 @@ def split_runs(touch: Touch) -> Runs:
 
 
 @njit(cache=True, nogil=True)
-def find_touches(touch: Touch, runs: Runs, sign: int, barriers: Barriers) -> Fates:
-    """Find the fate of each run for entries of side `sign`."""
+def find_touches(touch: Touch, runs: Runs, sign: int, barriers: Barriers, fates: Fates) -> None:
+    """Fill in the fate of each run for entries of side `sign`."""
     exit_ticks = touch.bid_ticks if sign > 0 else touch.ask_ticks
     enter_ticks = touch.ask_ticks if sign > 0 else touch.bid_ticks
     nothing_ticks = NO_BID_TICKS if sign > 0 else NO_ASK_TICKS
     count = len(runs.first_row) - 1
-    turns, at_once, helds = np.zeros(count, np.int32), np.zeros(count, np.int8), np.empty(count, np.int32)
+    turn, at_once, helds, behind = fates
     above, below = np.full(barriers.size, _NONE, np.int32), np.full(barriers.size, _NONE, np.int32)
-    behind_above, behind_below = np.empty(count, np.int32), np.empty(count, np.int32)
+    behind_above, behind_below = behind[0], behind[1]
     waiting = held = here = -1
     upper = lower = 0
     for run in range(count):
         row = runs.first_row[run]
+        turn[run] = at_once[run] = 0
         if exit_ticks[row] != nothing_ticks:
             price = sign * exit_ticks[row] - barriers.low
             if waiting == _NONE:
                 here = price
             while here < price:
                 here += 1
-                _release(above, behind_above, here, row + 1, turns)
+                _release(above, behind_above, here, row + 1, turn)
             while here > price:
                 here -= 1
-                _release(below, behind_below, here, -row - 1, turns)
+                _release(below, behind_below, here, -row - 1, turn)
             if waiting != _NONE:
                 beyond = _beyond(price, upper, lower)
-                turns[waiting] = beyond * (row + 1)
+                turn[waiting] = beyond * (row + 1)
                 # A barrier outside of the range is never touched: nobody waits there.
                 if beyond == 0 and 0 <= upper < barriers.size:
                     _wait(above, behind_above, upper, waiting)
@@ -169,7 +176,6 @@ def find_touches(touch: Touch, runs: Runs, sign: int, barriers: Barriers) -> Fat
             at_once[run] = _beyond(price, upper, lower)
             waiting, held = run, runs.first_row[run + 1] - 1
         helds[run] = held
-    return Fates(turns, at_once, helds)
 
 
 @njit(cache=True, nogil=True)

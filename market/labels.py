@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from market import label_kernel
 from market.events import BadEvent, BadRule, KernelOverflow
-from market.label_kernel import Barriers, Ends, Entries, Touch
+from market.label_kernel import Barriers, Ends, Entries, Fates, Runs, Touch
 from market.symbols import Symbol
 
 TARGET = label_kernel.TARGET
@@ -129,11 +129,14 @@ def triple_barrier(
     low_bid, high_bid, low_ask, high_ask = _survey(symbol, touch, entries)
     fee, ends = symbol.taker_fee_bps * 1e-4, _unfilled(len(entry_row))
     label_kernel.horizon_rows(touch, entries, ends.row)
-    runs, blind_ns = label_kernel.split_runs(touch), _by_start(blackout)
+    # One block, so that numpy asks for huge pages: faults of small ones would cost as much as the search.
+    room = np.empty((7, len(book_ns) + 1), np.int32)
+    runs = label_kernel.split_runs(touch, Runs(room[0], room[1]))
+    fates, blind_ns = Fates(room[2], room[3], room[4], room[5:]), _by_start(blackout)
     for sign, low, high in ((1, low_bid, high_bid), (-1, -high_ask, -low_ask)):
         if bool((side == sign).any()):
             barriers = Barriers(*rule.factors(sign, fee), low, _span(symbol, low, high))
-            fates = label_kernel.find_touches(touch, runs, sign, barriers)
+            label_kernel.find_touches(touch, runs, sign, barriers, fates)
             label_kernel.judge(touch, entries, runs, sign, fates, blind_ns, fee, ends)
     return Labels(ends.outcome, ends.ns, ends.row, ends.gross_bps, ends.net_bps)
 
