@@ -33,23 +33,23 @@ class MarketError(Exception):
     """Anything the market room refuses; its subclasses are drawn in the docstring of `market.events`."""
 
 
-class BadEvent(MarketError):  # noqa: N818 (named for what is wrong)
+class BadEvent(MarketError):
     """A frame or an event that cannot be true."""
 
 
-class SequenceGap(MarketError):  # noqa: N818 (named for what is wrong)
+class SequenceGap(MarketError):
     """The book has missed an update and must not be used until a snapshot mends it."""
 
 
-class BadReference(MarketError):  # noqa: N818 (named for what is wrong)
+class BadReference(MarketError):
     """What symbols.yml says about an instrument is wrong, missing, or contradicted by the data."""
 
 
-class BadRule(MarketError):  # noqa: N818 (named for what is wrong)
+class BadRule(MarketError):
     """A rule was given values that cannot be."""
 
 
-class KernelOverflow(MarketError):  # noqa: N818 (named for what is wrong)
+class KernelOverflow(MarketError):
     """More events fell into a bounded window than it can hold."""
 
 
