@@ -37,13 +37,16 @@ def main() -> int:
     if unknown := sorted(set(arguments.names) - set(NAMES)):
         parser.error(f"no benchmark named {', '.join(unknown)}; there are {', '.join(NAMES)}")
     console = Console(highlight=False)
-    results = {name: _run(console, name) for name in arguments.names or NAMES}
+    results: dict[str, dict[str, Any]] = {}
+    for name in arguments.names or NAMES:
+        results[name] = _run(console, name)
+        if arguments.write:
+            now = datetime.now(UTC)  # noqa: TID251 - an entry point owns the clock
+            page.write(arguments.write, {name: results[name]}, now)
     console.print(_table(results))
     missed = [row["name"] for result in results.values() for row in result.get("rows", []) if row["holds"] is False]
     failed = [name for name, result in results.items() if "failed" in result]
     console.print(_closing(results, missed))
-    if arguments.write:
-        page.write(arguments.write, results, datetime.now(UTC))  # noqa: TID251 - an entry point owns the clock
     return int(arguments.strict and bool(missed or failed))
 
 

@@ -92,21 +92,24 @@ def _per_asset(instance: dg.DagsterInstance, ours: Sequence[dg.AssetsDefinition]
 
 
 def _per_partition(instance: dg.DagsterInstance, ours: Sequence[dg.AssetsDefinition]) -> list[dict[str, Any]]:
-    """A backfill of 300 cells as one run, and some of them as a run each; first one asset, then the whole job."""
+    """A backfill of 300 cells as one run, and some of them as a run each; first one asset, then the whole job.
+
+    What one run takes is told by partition of an asset: 300 of one asset, 1,200 of the job's four.
+    """
     jobs = _jobs([_hollow(asset, checks=True) for asset in ours])
     whole = Cell(FIRST_DAY, SYMBOLS[0]), Cell(LAST_DAY, SYMBOLS[-1])
     cells = BACKFILL_DAYS * len(SYMBOLS)
     results = []
-    for what, names in (("one asset", GRID_ASSETS[:1]), ("ingest_job, 4 assets", GRID_ASSETS)):
+    for what, names in (("one asset", GRID_ASSETS[:1]), ("each of 4 assets", GRID_ASSETS)):
         alone = [
             _seconds(lambda k=k: _ingest(jobs, instance, _single(k), names))  # noqa: B023
             for k in range(SAMPLE_RUNS)
         ]
         single = _seconds(lambda: _ingest(jobs, instance, whole, names)) / cells  # noqa: B023
-        name = f"orchestration: {cells} partitions in one run, {what}"
+        name = f"orchestration: {cells} partitions of {what}"
         results += [
-            fact(f"{name}, a partition", single * 1e3, "ms wall", below=50 if len(names) == 1 else None),
-            row(f"{name}, against a run each", median(alone) * 1e3, "ms wall", ratio=median(alone) / single, least=10),
+            fact(f"{name} in one run, each", single / len(names) * 1e3, "ms wall", below=50),
+            row(f"{name}, a run for each", median(alone) * 1e3, "ms wall", ratio=median(alone) / single, least=10),
         ]
     return results
 

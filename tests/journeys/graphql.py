@@ -69,7 +69,7 @@ query Ticks($sensor: SensorSelector!) {{
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that has ended: materialized (asset, partition) pairs, severity of failed checks, messages of failed steps."""
+    """A run that has ended: (asset, partition) made, severity of each failed check, message of each failed step."""
 
     succeeded: bool
     materialized: list[tuple[str, str]]

@@ -19,7 +19,7 @@ import pytest
 
 from archive.layout import BOOK
 from config.settings import Settings
-from pipelines.definitions import GRID_ASSETS
+from pipelines.definitions import GRID_ASSETS, TRAINING_ASSETS
 from pipelines.gap_gate import damaged, wanting
 from pipelines.ingestion import BACKFILL_TAG
 from pipelines.partitions import cell
@@ -31,12 +31,13 @@ from tidegate.environment import prepare
 from tidegate.up import Page, answers, pages_of, start, stop
 
 SOUND, GAPPED, ABSENT = "2026-01-05|BTCUSDT", "2026-01-06|BTCUSDT", "2026-01-07|BTCUSDT"
+GROUPS = ("ingest", "quality", "features", "labels", "training", "export", "monitor", "release")
 _START_SECONDS = 240
 _RUN_SECONDS = 240
 _PICTURE_SECONDS = 120
 _CHROMIUM = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--virtual-time-budget=20000", "--window-size=1600,1000",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update",
+    "--disable-background-networking", "--disable-sync", "--virtual-time-budget=20000", "--window-size=1600,1000",
 ]  # fmt: skip
 
 
@@ -55,15 +56,15 @@ class Stack:
 
 @pytest.mark.slow
 def test_a_person_at_the_web_page(tmp_path: Path, subtests: pytest.Subtests) -> None:
-    """A cell materializes, a damaged one stops its run, a backfill mends only what is wanting, the graph is drawn."""
+    """A cell materializes, a damaged one stops its run, a backfill mends only what is wanting, the pages are drawn."""
     with _serving(tmp_path) as stack:
         runs = stack.web.launch("ingest_job", SOUND), stack.web.launch("ingest_job", GAPPED)
         _every_asset_is_made(stack.ended(runs[0]))
         _the_blocking_check_stops_the_run(stack.ended(runs[1]))
         _only_what_is_wanting_is_made_again(stack)
         _the_sensor_finds_nothing_left(stack)
-        with subtests.test("the graph in a browser"):
-            _the_graph_is_drawn(stack.web.url, tmp_path)
+        with subtests.test("the pages in a browser"):
+            _the_pages_are_drawn(stack.web.url, tmp_path)
         assert warnings_of_ours(stack.log.read_text()) == []
 
 
@@ -104,22 +105,23 @@ def _the_sensor_finds_nothing_left(stack: Stack) -> None:
     assert tick["skipReason"] == "no partition is missing or damaged"
 
 
-def _the_graph_is_drawn(url: str, folder: Path) -> None:
-    """The page of all asset groups, in a browser without a window."""
+def _the_pages_are_drawn(url: str, folder: Path) -> None:
+    """The lineage, whose groups come folded, and the catalog of assets, in a browser without a window."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
-        pytest.skip("no chromium on this machine: the graph was not looked at in a browser")
-    picture = folder / "graph.png"
-    command = [
-        browser, *_CHROMIUM, f"--user-data-dir={folder / 'browser'}", f"--screenshot={picture}", "--dump-dom",
-        f"{url}/asset-groups",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_PICTURE_SECONDS, check=False)
-    assert done.returncode == 0, done.stderr[-2_000:]
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    assert picture.stat().st_size > 20_000, "an empty page compresses to less"
-    missing = [name for name in GRID_ASSETS if name not in done.stdout]
-    assert not missing, f"not on the page: {missing}; look at {picture}"
+        pytest.skip("no chromium on this machine: the pages were not looked at in a browser")
+    for path, names in (("asset-groups", GROUPS), ("assets", (*GRID_ASSETS, *TRAINING_ASSETS))):
+        picture = folder / f"{path}.png"
+        command = [
+            browser, *_CHROMIUM, f"--user-data-dir={folder / 'browser'}", f"--screenshot={picture}", "--dump-dom",
+            f"{url}/{path}",
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PICTURE_SECONDS, check=False)
+        assert done.returncode == 0, done.stderr[-2_000:]
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert picture.stat().st_size > 20_000, "an empty page compresses to less"
+        missing = [name for name in names if f">{name}<" not in done.stdout]
+        assert not missing, f"not on the page {path}: {missing}; look at {picture}"
 
 
 def _book_of(stack: Stack, key: str) -> tuple[str, int]:
