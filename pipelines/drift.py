@@ -4,6 +4,7 @@ The two are labelled apart. Ours use quantile bins of the reference and the KS s
 way, so no threshold is shared.
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,8 +84,12 @@ def reference_sample(workspace: Workspace, model: TrainedModel) -> NDArray[np.fl
 def draw_page(reference: NDArray[np.float32], current: NDArray[np.float32], page: Path) -> None:
     """Write Evidently's drift report as one self-contained HTML file; nothing is sent anywhere."""
     import pandas as pd
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.presets import DataDriftPreset
+
+    with warnings.catch_warnings():
+        # What Python deprecates in Evidently's sources is said when they are first compiled, and not ours to mend.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from evidently import DataDefinition, Dataset, Report
+        from evidently.presets import DataDriftPreset
 
     names = list(FEATURE_NAMES)
     definition = DataDefinition(numerical_columns=names)
