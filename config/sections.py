@@ -132,7 +132,9 @@ class Label(Section):
     horizon_seconds: float = knob(
         60.0, "Time after which an untouched candidate is closed.", "seconds", gt=0, le=86_400
     )
-    net_of_fees: bool = knob(False, "Whether the barriers are measured after both taker fees.")
+    net_of_fees: bool = knob(
+        False, "Whether the profit barrier is measured after both taker fees; the loss barrier is not moved."
+    )
 
     def rule(self) -> "BarrierRule":
         """Return the rule of market.labels with these values."""
