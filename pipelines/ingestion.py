@@ -25,7 +25,7 @@ def market_data(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[W
 
     Every row that a source drops or mends is counted by kind in the partition's metadata; nothing vanishes silently.
     """
-    source = workspace.source(backfill=BACKFILL_TAG in context.run_tags)
+    source = workspace.source(backfill=BACKFILL_TAG in context.run.tags)
     asked = cells(context)
     findings: list[Finding] = []
     for done, each in enumerate(asked):

@@ -42,7 +42,10 @@ class Launcher:
 
         Returns an empty text, or what failed first in the first run that did; the blocks behind it are still run.
         """
-        failures = [self._run(job, assets, span, dict(tags or {})) for span in _spans(cells, self.workspace.settings.market.symbols)]
+        failures = [
+            self._run(job, assets, span, dict(tags or {}))
+            for span in _spans(cells, self.workspace.settings.market.symbols)
+        ]
         return next((failure for failure in failures if failure), "")
 
     def must(self, job: str, assets: Sequence[str] | None = None, cells: Sequence[Cell] = ()) -> None:
@@ -78,8 +81,12 @@ def launcher(settings: Settings, today: date, progress: Progress) -> Iterator[La
 
 
 def why_failed(result: dg.ExecuteInProcessResult) -> str:
-    """What failed first in a run: the message of a step, or of a check that blocks."""
+    """What failed first in a run: the finding of a check that blocks, or the message of a step."""
     for event in result.all_events:
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            found = event.asset_check_evaluation_data
+            if found.blocking and not found.passed and found.severity is dg.AssetCheckSeverity.ERROR:
+                return f"{found.asset_key.to_user_string()}: check {found.check_name}: {found.description}"
         if event.is_step_failure and event.step_failure_data.error:
             error = event.step_failure_data.error
             return f"{event.step_key}: {(error.cause or error).message.strip()}"
@@ -89,8 +96,9 @@ def why_failed(result: dg.ExecuteInProcessResult) -> str:
 def blocks(cells: Iterable[Cell], symbols: Iterable[str]) -> list[tuple[Cell, Cell]]:
     """Cover cells, and no others of the grid, with (first, last) rectangles of following days and neighbouring symbols.
 
-    `symbols` are all that the grid has: a rectangle holds those between its corners, asked for or not. Days that hold the same symbols and follow each other share a rectangle. Each is one run, since a run costs a
-    second or more whatever it does.
+    `symbols` are all that the grid has: a rectangle holds those between its corners, asked for or not. Days that hold
+    the same symbols and follow each other share a rectangle. Each is one run, since a run costs a second or more
+    whatever it does.
     """
     by_day = {day: [each.symbol for each in group] for day, group in groupby(sorted(cells), lambda each: each.day)}
     every = sorted(symbols)

@@ -90,7 +90,7 @@ def model_card(
     from pipelines.carding import record_card
 
     workspace.progress.step("model_card", 0, 1)
-    recorded, pictures, text = record_card(workspace, model, parity_report, context.run_id)
+    recorded, pictures, text = record_card(workspace, model, parity_report, context.run.run_id)
     workspace.progress.step("model_card", 1, 1)
     shown = {name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{code})") for name, code in pictures.items()}
     return dg.MaterializeResult(

@@ -45,7 +45,8 @@ _TREE: dict[str, dict[str, object]] = {
     "label": {"tp_pct": 0.0008, "sl_pct": 0.0008, "horizon_seconds": 300},
     "training": {
         "learning_rate": 0.15, "num_leaves": 7, "min_data_in_leaf": 50, "feature_fraction": 0.7,
-        "bagging_fraction": 0.7, "lambda_l2": 5.0, "max_rounds": 25, "early_stopping_rounds": 8, "calibration_steps": 10,
+        "bagging_fraction": 0.7, "lambda_l2": 5.0, "max_rounds": 25, "early_stopping_rounds": 8,
+        "calibration_steps": 10,
     },
     "evaluation": {"ece_max": 0.15, "min_samples": 100},
     "parity": {"random_rows": 1_000},
@@ -180,8 +181,7 @@ class Context:
 
     def __init__(self, cells: Iterable[Cell] = (), tags: Mapping[str, str] | None = None) -> None:
         self.partition_keys = [each.key for each in cells]
-        self.run_tags = dict(tags or {})
-        self.run_id = "run-of-a-test"
+        self.run = dg.DagsterRun(job_name="test", run_id="run-of-a-test", tags=dict(tags or {}))
         self.log = logging.getLogger("tests")
         self.of_partition: dict[str, Mapping[str, object]] = {}
         self.of_output: dict[str, object] = {}

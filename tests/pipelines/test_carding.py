@@ -117,7 +117,7 @@ def test_a_failed_blocking_gate_refuses_the_candidate(second: Release) -> None:
     weak = msgspec.structs.replace(
         second.model, measured=msgspec.structs.replace(second.model.measured, metrics=metrics)
     )
-    with pytest.raises(GateRefused, match="discriminates: 0.51, wanted >= 0.55"):
+    with pytest.raises(GateRefused, match=r"discriminates: 0\.51, wanted >= 0\.55"):
         register_candidate(second.workspace, weak, second.proven, second.recorded)
     assert len(store.versions()) == known
 

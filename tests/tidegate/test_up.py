@@ -1,0 +1,87 @@
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tidegate.up import Page, answers, pages_of, port_taken, serve, start, stop
+
+
+@pytest.fixture
+def listening() -> Iterator[int]:
+    """A loopback port that something listens on."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_both_pages_are_served_on_loopback_alone() -> None:
+    """With the ports asked for, and MLflow's store where the settings say."""
+    dagster, mlflow = pages_of("sqlite:////var/mlflow.db", "/var/mlartifacts", 3001, 5001)
+    for page, port in ((dagster, 3001), (mlflow, 5001)):
+        assert page.url == f"http://127.0.0.1:{port}"
+        assert "127.0.0.1" in page.command
+        assert str(port) in page.command
+        assert "0.0.0.0" not in page.command  # noqa: S104 - the point is that it is absent
+    assert Path(dagster.command[dagster.command.index("-w") + 1]).is_file()
+    assert "sqlite:////var/mlflow.db" in mlflow.command
+    assert "/var/mlartifacts" in mlflow.command
+
+
+def test_a_port_is_taken_when_something_listens_on_it(listening: int) -> None:
+    """And free when nothing does."""
+    assert port_taken(listening)
+    assert not port_taken(free_port())
+
+
+def test_a_taken_port_is_refused_before_anything_starts(
+    listening: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line names the page, the port and the option that chooses another."""
+    for name in ("DAGSTER_HOME", "OMP_NUM_THREADS", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("PATHS_VAR", str(tmp_path))
+    assert serve(None, listening, free_port()) == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"Dagster: port {listening} is taken; choose another with --dagster-port" in told
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_page_that_nothing_serves_does_not_answer() -> None:
+    """Nor does it raise."""
+    assert not answers(Page("Nothing", [], free_port(), "/"))
+
+
+def test_a_server_writes_to_its_log_and_can_be_interrupted(tmp_path: Path) -> None:
+    """Even when we ourselves ignore the interrupt, as a shell in the background makes us do."""
+    program = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = start(Page("Short", [sys.executable, "-c", program], 0, "/"), tmp_path / "short.log")
+        assert process.wait() == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (tmp_path / "short.log").read_text() == "True\n"
+
+
+def test_stopping_ends_every_server_and_minds_none_that_ended_before() -> None:
+    """In whatever order they end."""
+    running = [subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) for _ in range(2)]
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    stop([*running, ended])
+    assert [process.returncode for process in running] == [-signal.SIGTERM] * 2
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.close()
