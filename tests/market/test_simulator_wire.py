@@ -25,7 +25,7 @@ MS = st.integers(0, 2**42)
 
 
 @given(st.sampled_from([BTC, COARSE, WHOLE]), MS, MS, IDS, TICKS, LOTS, st.sampled_from([-1, 1]))
-def test_a_trade_reads_back( (Hypothesis passes them)
+def test_a_trade_reads_back(
     symbol: Symbol, event_ms: int, traded_ms: int, number: int, ticks: int, lots: int, aggressor: int
 ) -> None:
     """Price, size, side, id and time survive as text, for ticks that are not powers of ten too."""
@@ -38,7 +38,7 @@ def test_a_trade_reads_back( (Hypothesis passes them)
 
 
 @given(st.sampled_from([BTC, COARSE]), MS, IDS, TICKS, LOTS, TICKS, LOTS)
-def test_a_ticker_reads_back( (Hypothesis passes them)
+def test_a_ticker_reads_back(
     symbol: Symbol, traded_ms: int, number: int, bid: int, bid_lots: int, ask: int, ask_lots: int
 ) -> None:
     """Both sides and the id survive."""

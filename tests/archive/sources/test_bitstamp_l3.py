@@ -21,7 +21,7 @@ HEADER = ["id", "timestamp", "exchange_timestamp", "price", "volume", "action", 
 TRADE_HEADER = ["trade_id", "timestamp", "exchange_timestamp", "price", "amount", "side"]
 
 
-def _event(  # noqa: PLR0917 (the columns of a row)
+def _event(
     seconds: float, order: int, action: str, side: str, price: float, size: float = 1.0, *, local: float | None = None
 ) -> list[object]:
     local_ms = at(seconds + 0.07 if local is None else local) // MS_NS
