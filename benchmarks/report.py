@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.rows import show
 
 NAMES = (
-    "features", "labels", "parquet", "gap_scan", "drift", "scoring", "parity", "orchestration", "memory",
+    "features", "labels", "parquet", "gap_scan", "drift", "training", "scoring", "parity", "orchestration", "memory",
 )  # fmt: skip
 """Every benchmark, in the order in which data passes what they measure."""
 
