@@ -5,7 +5,7 @@ way, so no threshold is shared.
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +67,15 @@ def make_drift_report(workspace: Workspace, model: TrainedModel) -> ReleaseDrift
 
 
 def rule_of(settings: Evaluation) -> DriftRule:
-    """The drift lines of the configuration."""
-    return DriftRule(psi_warn=settings.psi_warn, psi_block=settings.psi_block, ks_block=settings.ks_block)
+    """The drift lines of the configuration; KS warns at its usual line, or where it blocks when that is lower."""
+    usual = DriftRule()
+    return replace(
+        usual,
+        psi_warn=settings.psi_warn,
+        psi_block=settings.psi_block,
+        ks_warn=min(usual.ks_warn, settings.ks_block),
+        ks_block=settings.ks_block,
+    )
 
 
 def thinned(rows: NDArray[np.float32], most: int) -> NDArray[np.float32]:

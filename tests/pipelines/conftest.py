@@ -20,6 +20,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore::dagster.BetaWarning")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever needs a trained model waits half a minute for the first one: slow."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and {"first", "second"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @dataclass(frozen=True)
 class Release:
     """Everything that came out of one training; `workspace` is shared, so read it only."""

@@ -49,9 +49,11 @@ def test_a_feature_beyond_the_line_is_named(first: Release, tmp_path: Path) -> N
 
 
 def test_the_lines_are_those_of_the_configuration() -> None:
-    """By their own names."""
+    """By their own names; every line that the configuration allows makes a rule."""
     rule = rule_of(Evaluation(psi_warn=0.11, psi_block=0.22, ks_block=0.33))
     assert (rule.psi_warn, rule.psi_block, rule.ks_block) == (0.11, 0.22, 0.33)
+    strict = rule_of(Evaluation(ks_block=0.01))
+    assert strict.ks_warn == strict.ks_block == 0.01
 
 
 def test_thinned_rows_span_the_whole_time() -> None:
