@@ -1,4 +1,4 @@
-"""Training time: our booster's parameters against LightGBM's quantised gradients, and against XGBoost where it is there.
+"""Training time: our parameters against LightGBM's quantised gradients, and against XGBoost where it is installed.
 
 300,000 rows of 24 float32 features, 200 trees of 31 leaves, one thread. Run with `python -m benchmarks.training`.
 """
