@@ -1,15 +1,15 @@
 """Everything the archive can refuse, as one tree.
 
-    ArchiveError
-    ├── MissingLake            the root folder does not exist
-    ├── MissingPartition       no such table, symbol or day
-    ├── SchemaVersionError     the file was written under another schema version
-    ├── CorruptPartition       truncated, altered, or not the partition its path says
-    ├── BadColumns             columns that do not fit the table, or rows of another day
-    ├── EmptyPartition         no row, where the caller did not allow that
-    ├── ArchiveBusy            another process is writing this partition
-    ├── WriteFailed            the disk refused; what was there before is intact
-    └── SourceError            a recording that an importer cannot read
+ArchiveError
+├── MissingLake            the root folder does not exist
+├── MissingPartition       no such table, symbol or day
+├── SchemaVersionError     the file was written under another schema version
+├── CorruptPartition       truncated, altered, or not the partition its path says
+├── BadColumns             columns that do not fit the table, or rows of another day
+├── EmptyPartition         no row, where the caller did not allow that
+├── ArchiveBusy            another process is writing this partition
+├── WriteFailed            the disk refused; what was there before is intact
+└── SourceError            a recording that an importer cannot read
 """
 
 

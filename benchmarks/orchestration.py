@@ -26,7 +26,7 @@ from benchmarks.rows import fact, row, show
 from benchmarks.timing import measure
 from config.settings import load
 from pipelines.definitions import GRID_ASSETS, TRAINING_ASSETS, build
-from pipelines.partitions import Cell
+from pipelines.partitions import RANGE_END, RANGE_START, Cell
 from pipelines.workspace import Workspace
 
 ROUNDS = 3
@@ -185,8 +185,8 @@ def _ingest(jobs: dg.Definitions, instance: dg.DagsterInstance, span: tuple[Cell
         instance=instance,
         asset_selection=[dg.AssetKey(name) for name in names],
         tags={
-            "dagster/asset_partition_range_start": str(span[0].key),
-            "dagster/asset_partition_range_end": str(span[1].key),
+            RANGE_START: str(span[0].key),
+            RANGE_END: str(span[1].key),
         },
     )
     assert done.success
