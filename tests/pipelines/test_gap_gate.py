@@ -77,3 +77,22 @@ def test_a_sound_day_without_features_or_labels_is_wanting(own: Bench) -> None:
     """It needs work although its market data is good."""
     file_of(own, LABELS, MIDDLE).unlink()
     assert wanting(own) == {MIDDLE: "no labels"}
+
+
+def test_a_repaired_cell_is_sound_again(own: Bench) -> None:
+    """The scan follows the file, not what it remembers of it."""
+    truncate(own, BOOK, MIDDLE)
+    assert damaged(own, CELLS).keys() == {MIDDLE}
+    own.primary = {}
+    ingest(own, [MIDDLE])
+    assert damaged(own, CELLS) == {}
+    require_sound(own, CELLS)
+
+
+def test_a_damaged_cell_is_wanting_for_its_damage_first(own: Bench) -> None:
+    """Missing labels of a day that cannot be read are no second reason."""
+    truncate(own, BOOK, MIDDLE)
+    file_of(own, LABELS, MIDDLE).unlink()
+    (why,) = wanting(own).values()
+    assert "book corrupt" in why
+    assert "no labels" not in why

@@ -13,6 +13,7 @@ from market.events import BadReference
 from market.simulator import write_capture
 from pipelines.ingestion import BACKFILL_TAG, gap_report, market_data, reference_problem
 from pipelines.partitions import Cell
+from pipelines.progress import Progress
 from pipelines.workspace import Workspace
 from tests.pipelines.days import (
     EMPTY,
@@ -197,3 +198,58 @@ def test_prices_and_sizes_of_a_real_step_raise_no_suspicion() -> None:
     """The simulated day uses the grid of the table."""
     assert np.gcd.reduce(WHOLE.book.bid_ticks[0]) == 1
     assert reference_problem(TABLE[MIDDLE.symbol], WHOLE) == ""
+
+
+def test_an_empty_day_loses_none_of_the_days_before_it(tmp_path: Path) -> None:
+    """The run fails at the empty cell, which it names; what was read before stays in the lake."""
+    other = Cell(MIDDLE.day, "ETHUSDT")
+    workspace = bench(tmp_path, {other: EMPTY})
+    with pytest.raises(EmptyPartition, match="symbol=ETHUSDT"):
+        market_data(Context([other, MIDDLE]), workspace)  # type: ignore[arg-type]
+    assert workspace.lake.partitions(BOOK) == [(MIDDLE.symbol, MIDDLE.day)]
+
+
+def test_what_a_killed_writer_left_behind_is_never_read(tmp_path: Path) -> None:
+    """Half a file beside the partition changes nothing, and the next write clears it away."""
+    workspace = bench(tmp_path)
+    ingest(workspace, [MIDDLE])
+    file = file_of(workspace, BOOK, MIDDLE)
+    left_over = file.parent / f".{file.name}.99999.tmp"
+    left_over.write_bytes(file.read_bytes()[:1_000])
+    assert set(passed(gap_report(Context([MIDDLE]), workspace)).values()) == {True}  # type: ignore[arg-type]
+    assert len(workspace.lake.read_book(MIDDLE.symbol, MIDDLE.day)) == len(WHOLE.book)
+    assert set(ingested(workspace).values()) == {True}
+    assert not left_over.exists()
+
+
+class Steps(Progress):
+    """Remembers what assets told of their progress."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[str, int, int, str]] = []
+
+    def step(self, asset: str, done: int, total: int, detail: str = "") -> None:
+        self.told.append((asset, done, total, detail))
+
+
+def test_progress_is_told_cell_by_cell(tmp_path: Path) -> None:
+    """Before each cell which one it is, and at the end that all are done."""
+    workspace, other = bench(tmp_path), MIDDLE.shifted(1)
+    workspace.progress = steps = Steps()
+    market_data(Context([other, MIDDLE]), workspace)  # type: ignore[arg-type]
+    assert steps.told == [
+        ("market_data", 0, 2, MIDDLE.key),
+        ("market_data", 1, 2, other.key),
+        ("market_data", 2, 2, ""),
+    ]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_how_much_a_day_may_shrink_is_a_setting(tmp_path: Path, share: float) -> None:
+    """With nothing allowed one row less is too few, with half allowed six tenths are enough."""
+    workspace = bench(tmp_path, ingest={"max_shrink_share": share})
+    ingest(workspace, [MIDDLE])
+    rows = len(WHOLE.book)
+    workspace.primary = {MIDDLE: thinned(WHOLE, rows - 1 if share == 0.0 else rows * 6 // 10)}
+    assert ingested(workspace)["not_poorer"] is (share > 0.0)
