@@ -173,6 +173,6 @@ def _baseline(model: TrainedModel, known: Candidates) -> Baseline:
         drift=msgspec.convert(reference.to_dict(), DriftBaseline),
         scores=ScoreBaseline(edges=tuple(edges.tolist()), shares=tuple((shares / max(1, shares.sum())).tolist())),
         brier=metrics["test_brier"],
-        winrate=metrics.get("test_precision", metrics["test_base_rate"]),
-        trades_per_hour_p95=metrics.get("test_taken_per_hour_p95", 0.0),
+        winrate=metrics["test_precision"] if metrics["test_taken"] else metrics["test_base_rate"],
+        trades_per_hour_p95=metrics["test_taken_per_hour_p95"],
     )

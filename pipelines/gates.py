@@ -35,9 +35,9 @@ def quality_gates(metrics: Mapping[str, float], tau_reached: bool, rules: Evalua
         Gate("calibrated", ece, f"<= {rules.ece_max}, debiased ECE", ece <= rules.ece_max, blocking=True),
         Gate(
             "precision_target",
-            metrics.get("test_precision", 0.0),
+            metrics["test_precision"],
             f">= {rules.precision_target} with a threshold found before the test days",
-            tau_reached and metrics.get("test_precision", 0.0) >= rules.precision_target,
+            tau_reached and metrics["test_precision"] >= rules.precision_target,
             blocking=False,
         ),
     ]

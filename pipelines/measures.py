@@ -77,20 +77,23 @@ def _metrics(fitted: Fitted, test: Candidates, scores: NDArray[np.float32], rate
 
 
 def _taken(test: Candidates, scores: NDArray[np.float32], tau: float) -> dict[str, float]:
-    """What the chosen threshold would have taken on the test days."""
+    """What the chosen threshold would have taken on the test days.
+
+    Every run has every metric, so that MLflow lines them up: when nothing is taken, precision is 0 between 0 and 1,
+    which is all that no sample says, and `test_taken` tells why.
+    """
     taken = scores.astype(np.float64) >= tau
     count, wins = int(taken.sum()), int(test.won[taken].sum())
-    found = {"test_taken": float(count), "test_taken_share": count / len(test)}
-    if not count:
-        return found
-    low, high = wilson(wins, count)
-    hours = np.bincount((test.t_ns[taken] - test.t_ns[0]) // _NS_PER_HOUR)
-    return found | {
-        "test_precision": wins / count,
+    low, high = wilson(wins, count) if count else (0.0, 1.0)
+    hours = np.bincount((test.t_ns[taken] - test.t_ns[0]) // _NS_PER_HOUR, minlength=1)
+    return {
+        "test_taken": float(count),
+        "test_taken_share": count / len(test),
+        "test_precision": wins / count if count else 0.0,
         "test_precision_low": float(low),
         "test_precision_high": float(high),
-        "test_gross_bps_mean": float(test.gross_bps[taken].mean()),
-        "test_net_bps_mean": float(test.net_bps[taken].mean()),
+        "test_gross_bps_mean": float(test.gross_bps[taken].mean()) if count else 0.0,
+        "test_net_bps_mean": float(test.net_bps[taken].mean()) if count else 0.0,
         "test_taken_per_hour_p95": float(np.percentile(hours, 95)),
     }
 

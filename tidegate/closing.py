@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Group, RenderableType
 from rich.table import Table
 
 _SHOWN = (
@@ -39,8 +38,8 @@ class Outcome:
         return 1.0 - self.body_seconds / self.run_seconds
 
 
-def closing_screen(outcome: Outcome) -> RenderableType:
-    """The table of results, and the lines that say how to open the pages."""
+def results(outcome: Outcome) -> Table:
+    """The table of results."""
     table = Table(title="what came out (metrics: test days)", title_justify="left", show_header=False, pad_edge=False)
     table.add_row("model version", f"{outcome.version}, alias candidate")
     table.add_row("bundle sha256", outcome.bundle_sha256[:16])
@@ -51,17 +50,18 @@ def closing_screen(outcome: Outcome) -> RenderableType:
             table.add_row(words, _number(outcome.metrics[name]))
     table.add_row("wall time", f"{outcome.wall_seconds:.0f} s, {outcome.runs} Dagster runs")
     table.add_row("Dagster's own share", f"{outcome.overhead_share:.0%} of {outcome.run_seconds:.0f} s of runs")
-    return Group(table, "", *_where(outcome.source))
+    return table
 
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else f"{value:.4f}"
 
 
-def _where(source: Path | None) -> list[str]:
+def where_to_look(source: Path | None) -> list[str]:
+    """The lines that say how to open the pages, and what to look at there."""
     return [
-        f"[bold]make up{f' SOURCE={source}' if source else ''}[/]",
-        "opens both pages on this machine:",
+        "",
+        f"[bold]make up{f' SOURCE={source}' if source else ''}[/] opens both pages on this machine:",
         "  Dagster http://127.0.0.1:3000  lineage, checks, partitions; the pictures are in model_card",
         "  MLflow  http://127.0.0.1:5000  Models > signal_scorer; each run holds card/, bundle/ and its metrics",
     ]

@@ -17,7 +17,7 @@ from pipelines.errors import PipelineError
 from pipelines.partitions import Cell
 from registry.errors import RegistryError
 from tidegate.bars import Bars
-from tidegate.closing import Outcome, closing_screen
+from tidegate.closing import Outcome, results, where_to_look
 from tidegate.environment import prepare
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def run(source: Path | None) -> int:
     except (SettingsError, ArchiveError, PipelineError, RegistryError) as error:
         console.print(f"[red]demo stopped:[/] {error}", markup=True, soft_wrap=True)
         return 1
-    console.print(closing_screen(outcome))
+    console.print(results(outcome))
+    for line in where_to_look(outcome.source):
+        console.print(line, soft_wrap=True)
     return 0
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tidegate.closing import Outcome, closing_screen
+from tidegate.closing import Outcome, results, where_to_look
 
 OUTCOME = Outcome(
     version="signal_scorer version 3",
@@ -23,7 +23,10 @@ OUTCOME = Outcome(
 def shown(outcome: Outcome) -> str:
     """The screen as text."""
     screen = io.StringIO()
-    Console(file=screen, width=120, color_system=None).print(closing_screen(outcome))
+    console = Console(file=screen, width=120, color_system=None)
+    console.print(results(outcome))
+    for line in where_to_look(outcome.source):
+        console.print(line)
     return screen.getvalue()
 
 
