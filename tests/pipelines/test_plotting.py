@@ -2,6 +2,7 @@
 
 import io
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -80,7 +81,7 @@ def test_the_paper_is_white() -> None:
 def test_colours_differ_in_grey_and_stand_out_from_the_paper() -> None:
     """Blue, vermillion and amber are told apart when printed without colour."""
     greys = sorted(_luminance(colour) for colour in (plotting.BLUE, plotting.VERMILLION, plotting.AMBER))
-    assert min(high - low for low, high in zip(greys, greys[1:], strict=False)) > 0.05
+    assert min(high - low for low, high in pairwise(greys)) > 0.05
     assert _luminance(plotting.INK) < greys[0]
     assert greys[-1] < _luminance(plotting.FAINT) < _luminance(plotting.PAPER)
 

@@ -47,7 +47,7 @@ def test_a_figure_that_was_not_measured_has_no_line() -> None:
 
 def test_the_screen_ends_with_how_to_open_the_pages() -> None:
     """With the same source as the demo had."""
-    assert "make up\n" in shown(OUTCOME).replace(" \n", "\n")
-    assert "make up SOURCE=/recordings" in shown(replace(OUTCOME, source=Path("/recordings")))
+    assert "make up opens" in shown(OUTCOME)
+    assert "make up SOURCE=/recordings opens" in shown(replace(OUTCOME, source=Path("/recordings")))
     assert "http://127.0.0.1:3000" in shown(OUTCOME)
     assert "http://127.0.0.1:5000" in shown(OUTCOME)
