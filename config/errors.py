@@ -56,6 +56,9 @@ def problems_in(error: ValidationError, where: Mapping[str, str], file: str, kno
     names = tuple(known)
     sentences = []
     for finding in error.errors(include_url=False):
+        # Pydantic counts only the elements that passed; those that did not have sentences of their own.
+        if finding["type"] == "too_short" and len(finding["input"]) >= finding["ctx"]["min_length"]:
+            continue
         key = ".".join(str(part) for part in finding["loc"])
         # A rule between several keys is found at its section; its sentence begins with the key that breaks it.
         sentence = str(finding["ctx"]["error"]) if finding["type"] == "value_error" else _sentence(key, finding, names)
