@@ -3,7 +3,6 @@
 import io
 import struct
 from itertools import pairwise
-from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
