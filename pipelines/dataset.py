@@ -15,7 +15,7 @@ from archive.layout import FEATURES, LABELS
 from archive.store import Lake
 from market.features import FEATURE_NAMES, orient
 from market.labels import UNRESOLVED
-from pipelines.errors import NotEnoughData
+from pipelines.errors import BadRows, NotEnoughData
 from pipelines.partitions import Cell
 
 TP = 1
@@ -67,6 +67,7 @@ def load(lake: Lake, of: Sequence[Cell]) -> Candidates:
 
     Raises:
         MissingPartition: features or labels of a cell are not there.
+        BadRows: a feature is not finite; the trees would take it for a value that was not measured, and say nothing.
         NotEnoughData: the cells hold no resolved candidate at all.
     """
     parts = [_load_cell(lake, each) for each in sorted(of)]
@@ -86,6 +87,7 @@ def _load_cell(lake: Lake, at: Cell) -> Candidates:
             f"materialize labels again, features changed since"
         )
     rows = np.stack([feature[name] for name in FEATURE_NAMES], axis=1)
+    _check_finite(at, rows)
     is_long = label["side"] > 0
     outcome = np.where(is_long, label["outcome_long"], label["outcome_short"])
     whole = Candidates(
@@ -99,3 +101,13 @@ def _load_cell(lake: Lake, at: Cell) -> Candidates:
         gross_bps=np.where(is_long, label["gross_bps_long"], label["gross_bps_short"]),
     )
     return whole.where((label["outcome_long"] != UNRESOLVED) & (label["outcome_short"] != UNRESOLVED))
+
+
+def _check_finite(at: Cell, rows: NDArray[np.float32]) -> None:
+    if np.isfinite(rows).all():
+        return
+    row, column = np.argwhere(~np.isfinite(rows))[0].tolist()
+    raise BadRows(
+        f"{at.key}: feature {FEATURE_NAMES[column]} must be finite in every row, was {rows[row, column]} at row {row}; "
+        f"materialize features and labels of this partition again"
+    )

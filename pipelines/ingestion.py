@@ -34,6 +34,7 @@ def market_data(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[W
         poorer = poorer_than_held(workspace, each, len(day.book))
         findings.append(Finding("not_poorer", each.key, not poorer, poorer or "not poorer", warn_only=True))
         if poorer:
+            findings += examine_kept(workspace, each)
             continue
         book, trades = store_day(workspace, source.name, each, day)
         findings += examine(workspace, each, book, trades, day)
@@ -71,6 +72,18 @@ def examine(workspace: Workspace, at: Cell, book: Partition, trades: Partition, 
         Finding("row_count", at.key, book.rows >= least, f"{book.rows} book rows, at least {least} wanted"),
         Finding("trades_present", at.key, trades.rows > 0, f"{trades.rows} trades", warn_only=True),
         Finding("symbol_reference", at.key, not problem, problem or "prices and sizes use the grid of symbols.yml"),
+    ]
+
+
+def examine_kept(workspace: Workspace, at: Cell) -> list[Finding]:
+    """What the blocking checks say of a day that the lake kept: a run has to answer each of them, for every cell."""
+    held = workspace.lake.info(BOOK, at.symbol, at.day).rows
+    least = workspace.settings.ingest.min_book_rows
+    return [
+        Finding("schema", at.key, *_readable(workspace, at)),
+        Finding("row_count", at.key, held >= least, f"kept {held} book rows, at least {least} wanted"),
+        Finding("trades_present", at.key, True, "kept as they are; the gap scan judges them", warn_only=True),
+        Finding("symbol_reference", at.key, True, "kept a day that was judged when it was stored"),
     ]
 
 

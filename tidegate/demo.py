@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from archive.errors import ArchiveError
 from config.errors import SettingsError
@@ -33,7 +34,7 @@ def run(source: Path | None) -> int:
         with _library_log(Path(settings.paths.var) / "logs"):
             outcome = tell(console, settings, started)
     except (SettingsError, ArchiveError, PipelineError, RegistryError) as error:
-        console.print(f"[red]demo stopped:[/] {error}", markup=True, soft_wrap=True)
+        console.print(f"[red]demo stopped:[/] {escape(str(error))}", markup=True, soft_wrap=True)
         return 1
     console.print(results(outcome))
     for line in where_to_look(outcome.source):

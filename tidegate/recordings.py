@@ -12,8 +12,11 @@ def overrides(folder: Path) -> dict[str, str]:
     """The environment overrides that make a folder of recordings the source of the pipelines.
 
     Raises:
-        SourceError: no importer knows what lies in the folder; the message tells what each of them looked for.
+        SourceError: there is no such folder, or no importer knows what lies in it; the message then tells what each of
+            them looked for.
     """
+    if not folder.exists():
+        raise SourceError(f"{folder}: no such folder; give the folder that holds the recordings")
     table = SymbolTable.load(load(environ={}).paths.symbols)
     refusals: list[str] = []
     for kind in KINDS:

@@ -67,7 +67,9 @@ def test_the_lake_keeps_the_richer_day(tmp_path: Path) -> None:
     before = workspace.lake.info(BOOK, MIDDLE.symbol, MIDDLE.day)
     workspace.primary = {MIDDLE: thinned(WHOLE, len(WHOLE.book) // 2)}
     result = market_data(Context([MIDDLE]), workspace)  # type: ignore[arg-type]
-    assert passed(result) == {"not_poorer": False}
+    # Dagster fails a run that leaves a check of its unanswered, with words about tuples of outputs.
+    answered = ("schema", "row_count", "trades_present", "symbol_reference")
+    assert passed(result) == {"not_poorer": False} | dict.fromkeys(answered, True)
     assert f"kept the {before.rows} book rows" in described(result, "not_poorer")
     assert workspace.lake.info(BOOK, MIDDLE.symbol, MIDDLE.day).content_sha256 == before.content_sha256
 
