@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from archive.gap_report import Gap, GapKind, GapReport
 from archive.gaps import scan
-from archive.layout import FEATURES, LABELS
+from archive.layout import BOOK, FEATURES, LABELS, TRADES
 from pipelines.errors import DamagedPartition
 from pipelines.partitions import Cell
 from pipelines.workspace import Workspace
@@ -16,12 +16,12 @@ from pipelines.workspace import Workspace
 _FATAL = {GapKind.MISSING, GapKind.VERSION, GapKind.CORRUPT}
 
 
-def scan_cells(workspace: Workspace, asked: Sequence[Cell]) -> GapReport:
-    """Scan the books and trades of these cells, and of no others."""
+def scan_cells(workspace: Workspace, asked: Sequence[Cell], tables: Sequence[str] = (BOOK, TRADES)) -> GapReport:
+    """Scan the tables of these cells, and of no others."""
     days = sorted({each.day for each in asked})
     symbols = sorted({each.symbol for each in asked})
     threshold = workspace.settings.ingest.gap_threshold_seconds
-    return scan(workspace.lake, symbols, days, threshold_seconds=threshold)
+    return scan(workspace.lake, symbols, days, threshold_seconds=threshold, tables=tables)
 
 
 def damaged(workspace: Workspace, asked: Sequence[Cell], report: GapReport | None = None) -> dict[Cell, str]:
@@ -51,14 +51,10 @@ def require_sound(workspace: Workspace, asked: Sequence[Cell]) -> None:
 
 
 def wanting(workspace: Workspace) -> dict[Cell, str]:
-    """Every cell of the grid that needs work, and why: damaged market data, or features or labels not made yet."""
-    found = damaged(workspace, workspace.all_cells)
-    derived = {table: set(workspace.lake.partitions(table)) for table in (FEATURES, LABELS)}
-    for each in workspace.all_cells:
-        absent = [table for table, held in derived.items() if (each.symbol, each.day) not in held]
-        if absent and each not in found:
-            found[each] = f"no {' and no '.join(absent)}"
-    return found
+    """Every cell of the grid that needs work, and why: damaged market data, or no readable features or labels."""
+    cells = workspace.all_cells
+    derived = scan_cells(workspace, cells, (FEATURES, LABELS))
+    return damaged(workspace, cells, derived) | damaged(workspace, cells)
 
 
 def _reason(at: Cell, gaps: Sequence[Gap], silent_limit_seconds: float) -> str:

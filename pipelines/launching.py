@@ -89,7 +89,7 @@ def why_failed(result: dg.ExecuteInProcessResult) -> str:
                 return f"{found.asset_key.to_user_string()}: check {found.check_name}: {found.description}"
         if event.is_step_failure and event.step_failure_data.error:
             error = event.step_failure_data.error
-            return f"{event.step_key}: {(error.cause or error).message.strip()}"
+            return f"{event.step_key}: {_without_module((error.cause or error).message.strip())}"
     return f"run {result.run_id} failed without a failed step; look at it in Dagster"
 
 
@@ -111,6 +111,12 @@ def blocks(cells: Iterable[Cell], symbols: Iterable[str]) -> list[tuple[Cell, Ce
             else:
                 found.append((Cell(day, first), Cell(day, last)))
     return found
+
+
+def _without_module(message: str) -> str:
+    """The message without the dotted path in front of its class: `ArchiveBusy: ...`."""
+    head, colon, rest = message.partition(": ")
+    return f"{head.rpartition('.')[2]}{colon}{rest}"
 
 
 def _spans(cells: Sequence[Cell], symbols: Sequence[str]) -> list[dict[str, str]]:

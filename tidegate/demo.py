@@ -58,6 +58,8 @@ def tell(console: Console, settings: Settings, started: float) -> Outcome:
         with bars.titled("1  market data and gap scan"):
             runs.launch("ingest_job", ["market_data", "gap_report"], cells)
         repaired, left_out = _repair(console, bars, runs, cells)
+        if len(left_out) == len(cells):
+            raise PipelineError(f"all {len(cells)} partitions are damaged and the source has nothing better; see above")
         with bars.titled("3  features and labels of the sound partitions"):
             runs.must("ingest_job", ["features", "labels"], [each for each in cells if each not in left_out])
         with bars.titled("4  model, ONNX, parity proof, drift, card, registry"):

@@ -76,7 +76,7 @@ def test_a_reader_is_refused_with_every_damaged_cell_and_what_to_do(own: Bench) 
 def test_a_sound_day_without_features_or_labels_is_wanting(own: Bench) -> None:
     """It needs work although its market data is good."""
     file_of(own, LABELS, MIDDLE).unlink()
-    assert wanting(own) == {MIDDLE: "no labels"}
+    assert wanting(own) == {MIDDLE: "labels missing: no partition; import the day"}
 
 
 def test_a_repaired_cell_is_sound_again(own: Bench) -> None:
