@@ -5,6 +5,7 @@ contiguous column on disk and in memory. Rows keep arrival order: `local_ns` nev
 `NO_BID_TICKS` or `NO_ASK_TICKS` and no lots, so prices stay ordered from the touch outwards.
 """
 
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -39,7 +40,7 @@ class LadderView(Protocol):
         ...
 
 
-class _Columns:
+class _Columns(ABC):
     """Length, slicing and joining, the same for both kinds of columns."""
 
     __slots__ = ()
@@ -59,8 +60,9 @@ class _Columns:
                 )
 
     @classmethod
+    @abstractmethod
     def _layout(cls) -> dict[str, tuple[str, bool]]:
-        raise NotImplementedError
+        """Return each column's dtype and whether it is a ladder, in the order of the fields."""
 
     @classmethod
     def empty(cls) -> Self:
