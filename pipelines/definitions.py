@@ -65,7 +65,7 @@ def build(workspace: Workspace) -> dg.Definitions:
     return dg.Definitions(
         assets=[*make.grid_assets(), *make.training_assets()],
         jobs=[ingest, train],
-        schedules=[automation.daily_schedule(ingest.name, settings.schedule, settings.market.symbols)],
+        schedules=[automation.daily_schedule(ingest.name, settings.schedule, settings.market)],
         sensors=[automation.backfill_sensor(ingest.name, settings.schedule)],
         resources={"workspace": workspace, "io_manager": JsonIOManager(base_path=_storage(workspace))},
         # The default executor starts an interpreter for every step: seconds each, for assets that take less.
