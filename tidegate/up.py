@@ -7,7 +7,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,13 +53,27 @@ def serve(source: Path | None, dagster_port: int, mlflow_port: int) -> int:
             return 1
     logs = Path(settings.paths.var) / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    processes = [start(page, logs / f"{page.name.lower()}.log") for page in pages]
+    processes: list[subprocess.Popen[bytes]] = []
     try:
-        return _watch(console, pages, processes, logs)
+        with ended_by_signals():
+            processes.extend(start(page, logs / f"{page.name.lower()}.log") for page in pages)
+            return _watch(console, pages, processes, logs)
     except KeyboardInterrupt:
         return 0
     finally:
         stop(processes)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that the servers it started are stopped and not left behind."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(each, signal.default_int_handler) for each in signals]
+    try:
+        yield
+    finally:
+        for each, handler in zip(signals, before, strict=True):
+            signal.signal(each, handler)
 
 
 def pages_of(tracking_uri: str, artifacts: str, dagster_port: int, mlflow_port: int) -> tuple[Page, Page]:

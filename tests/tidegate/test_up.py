@@ -1,3 +1,4 @@
+import os
 import signal
 import socket
 import subprocess
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tidegate.environment import ROOT
 from tidegate.up import Page, answers, pages_of, port_taken, serve, start, stop
 
 
@@ -85,3 +87,35 @@ def test_stopping_ends_every_server_and_minds_none_that_ended_before() -> None:
     for process in running:
         assert process.stdin is not None
         process.stdin.close()
+
+
+_PARENT = """
+import sys
+from pathlib import Path
+from tidegate.environment import ROOT
+from tidegate.up import Page, ended_by_signals, start, stop
+child = start(Page("Sleeper", [sys.executable, "-c", "import time; time.sleep(600)"], 1, "/"), Path(sys.argv[1]))
+try:
+    with ended_by_signals():
+        print(child.pid, flush=True)
+        child.wait()
+except KeyboardInterrupt:
+    pass
+finally:
+    stop([child])
+print("stopped", flush=True)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_terminated_command_leaves_no_server_behind(tmp_path: Path, how: signal.Signals) -> None:
+    """SIGTERM, as a service manager sends it, ends the servers like Ctrl-C does."""
+    command = [sys.executable, "-c", _PARENT, str(tmp_path / "log")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.send_signal(how)
+        assert parent.stdout.read().strip() == "stopped"
+        assert parent.wait(30) == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
