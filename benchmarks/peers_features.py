@@ -126,7 +126,9 @@ class _Numpy(_Algebra):
         return np.cumsum(x * self._growth[tau_seconds]) / self._growth[tau_seconds]
 
     def average(self, x: Any, tau_seconds: int) -> Any:
-        raise NotImplementedError
+        raise TypeError(
+            f"numpy has no recursion for an average of {len(x)} values over {tau_seconds} s; leave its columns out"
+        )
 
     def latest(self, x: Any, where: Any) -> Any:
         place = np.maximum.accumulate(np.where(where, np.arange(len(x)), -1))
