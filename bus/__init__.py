@@ -1,1 +1,4 @@
-"""Redis Streams: names, messages, client. May import market. The only importer of redis."""
+"""What services tell one another: streams, messages, a client of Redis Streams and its twin in memory.
+
+May import market.
+"""

@@ -223,6 +223,7 @@ class Registry(Section):
     artifacts: AnchoredUrl = knob(
         "var/mlartifacts", "Folder or object-store URL of run artifacts and bundles.", min_length=1
     )
+    mirror: Anchored = knob(Path("models/registry"), "Folder of the verified copies that live trades with.")
 
 
 class Schedule(Section):

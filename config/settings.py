@@ -15,6 +15,24 @@ from pydantic import Field, ValidationError
 
 from config.errors import SettingsError, problems_in
 from config.knobs import Knob, Section, knobs_of
+from config.live_sections import (
+    Backpressure,
+    Exchange,
+    FailSafe,
+    Feed,
+    Gates,
+    Ladder,
+    ModelSync,
+    Paper,
+    Recorder,
+    Redis,
+    Risk,
+    Rollout,
+    Serving,
+    Signals,
+    Sizing,
+    Warmup,
+)
 from config.loading import Tree, read, shown_path
 from config.sections import (
     Backfill,
@@ -51,6 +69,22 @@ class Settings(Section):
     parity: Parity = Field(default_factory=Parity)
     registry: Registry = Field(default_factory=Registry)
     schedule: Schedule = Field(default_factory=Schedule)
+    exchange: Exchange = Field(default_factory=Exchange)
+    paper: Paper = Field(default_factory=Paper)
+    feed: Feed = Field(default_factory=Feed)
+    redis: Redis = Field(default_factory=Redis)
+    recorder: Recorder = Field(default_factory=Recorder)
+    signals: Signals = Field(default_factory=Signals)
+    rollout: Rollout = Field(default_factory=Rollout)
+    model_sync: ModelSync = Field(default_factory=ModelSync)
+    warmup: Warmup = Field(default_factory=Warmup)
+    gates: Gates = Field(default_factory=Gates)
+    sizing: Sizing = Field(default_factory=Sizing)
+    ladder: Ladder = Field(default_factory=Ladder)
+    backpressure: Backpressure = Field(default_factory=Backpressure)
+    fail_safe: FailSafe = Field(default_factory=FailSafe)
+    risk: Risk = Field(default_factory=Risk)
+    serving: Serving = Field(default_factory=Serving)
 
     @property
     def backfill_source(self) -> Source | None:

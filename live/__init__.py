@@ -1,1 +1,1 @@
-"""The trading services. Imports anything below but registry.store; they start with the live extra alone."""
+"""The live services: collector, signal_engine, ai_scorer, executor, risk, model_sync. Imports anything below."""

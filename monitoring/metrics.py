@@ -2,24 +2,254 @@
 
 Whoever counts something is handed a `Metrics`, so that tests never share state. Entry points without one of their
 own use `process_metrics()`, which registers on the process-wide registry the first time it is asked.
+
+The runbook's names are kept as they are, deviations from Prometheus practice included (milliseconds, gauges without a
+unit); markouts are in basis points, their horizon is part of the name. Counters are born at 0 with every label value
+that is known at the start (`touch`): an alert on an increase never sees the first event of a series born at 1.
 """
 
+from collections.abc import Iterable
 from functools import cache
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    start_http_server,
+)
+
+ROUTES = ("canary", "paper", "full")
+MODES = ("paper", "real")
+SLOTS = ("active", "shadow", "canary")
+BUCKETS = ("low", "mid", "high")
+"""Of an order's chance to fill when it was sent; the ladder's rungs fall into them."""
+DROP_MODES = ("halt", "degrade")
+GATES = (
+    "mode", "warmup", "stale_book", "zero_liquidity", "liquidity_by_side", "near_liq_guard", "spread", "volatility",
+    "exposure", "open_notional", "fat_finger", "flip_cooldown", "ttl", "halted", "daily_loss_cap", "loss_streak",
+    "too_small", "backpressure", "unknown_order", "venue_pause", "duplicate",
+)  # fmt: skip
+"""Every reason for which the executor drops an approval."""
+FAIL_SAFE_REASONS = (
+    "precision_halt", "volatility_halt", "trade_rate", "pnl_guard", "near_liquidation", "stale_market", "venue_error",
+    "journal_error", "redis_error", "order_mismatch", "model_error", "restart_loop", "operator",
+)  # fmt: skip
+ROLLBACK_REASONS = ("winrate_delta", "onnx_parity_fail", "psi_feature", "ks_feature", "calibration", "operator")
+SWAP_REFUSALS = ("corrupt", "schema", "parity", "unreadable")
+
+_LATENCY_SECONDS = (
+    5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0
+)  # fmt: skip
 
 
 class Metrics:
     """The metrics of one process, registered on one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # or a gauge beside every counter
         self.registry = registry
-        self.archive_schema_refused_total = Counter(
+        self._declare_archive()
+        self._declare_market()
+        self._declare_bus()
+        self._declare_models()
+        self._declare_quality()
+        self._declare_execution()
+        self._declare_guards()
+
+    def _declare_archive(self) -> None:
+        self.archive_schema_refused_total = self._counter(
             "archive_schema_refused_total",
             "Partitions refused because their schema version is not the reader's.",
-            ["table", "found"],
-            registry=registry,
+            "table",
+            "found",
         )
+        self.parquet_gap_detected_ms = self._gauge(
+            "parquet_gap_detected_ms", "Longest gap in the newest day of the lake, milliseconds; 0 is none.", "symbol"
+        )
+        self.parquet_gap_detected_seconds = self._gauge(
+            "parquet_gap_detected_seconds", "Longest gap in the newest day of the lake; 0 is none.", "symbol"
+        )
+        self.exchange_reference_mismatch_total = self._counter(
+            "exchange_reference_mismatch_total", "Fields of the symbol table that differ from the venue's.", "symbol"
+        )
+        self.recorded_rows_total = self._counter("recorded_rows_total", "Rows written to the lake by live.", "table")
+        self.recorder_lag_seconds = self._gauge(
+            "recorder_lag_seconds", "Age of the oldest row that is not yet in a durable segment."
+        )
+
+    def _declare_market(self) -> None:
+        self.market_events_total = self._counter("market_events_total", "Events taken from venues.", "symbol", "kind")
+        self.market_frames_refused_total = self._counter(
+            "market_frames_refused_total", "Frames that could not be read, by reason.", "venue", "reason"
+        )
+        self.market_unknown_keys_total = self._counter(
+            "market_unknown_keys_total", "Frames with keys we do not know.", "venue"
+        )
+        self.book_gaps_total = self._counter("book_gaps_total", "Breaks of a book's sequence.", "symbol")
+        self.book_resyncs_total = self._counter("book_resyncs_total", "Snapshots asked for.", "symbol", "reason")
+        self.book_state = self._gauge("book_state", "1 for the state a book is in.", "symbol", "state")
+        self.book_age_seconds = self._gauge("book_age_seconds", "Time since the last book update.", "symbol")
+        self.trade_age_seconds = self._gauge("trade_age_seconds", "Time since the last print.", "symbol")
+        self.book_crossed_total = self._counter("book_crossed_total", "Crossed books, not passed on.", "symbol")
+        self.trade_id_gaps_total = self._counter("trade_id_gaps_total", "Prints missing by their ids.", "symbol")
+        self.book_ticker_checked_total = self._counter(
+            "book_ticker_checked_total", "Book tickers compared with our book at the same update.", "symbol"
+        )
+        self.book_ticker_mismatch_total = self._counter(
+            "book_ticker_mismatch_total", "Book tickers that differ from our book at the same update.", "symbol"
+        )
+        self.feed_lag_seconds = self._gauge("feed_lag_seconds", "Our receive time less the venue's time.", "symbol")
+        self.feed_reconnects_total = self._counter("feed_reconnects_total", "Sockets opened anew.", "venue", "reason")
+        self.liquidity_by_side = self._gauge("liquidity_by_side", "Depth of one side, quote units.", "symbol", "side")
+        self.spread_bps = self._gauge("spread_bps", "Best ask less best bid, basis points of the mid.", "symbol")
+        self.volatility_bps = self._gauge("volatility_bps", "Deviation of the mid's moves over a second.", "symbol")
+
+    def _declare_bus(self) -> None:
+        self.stream_depth = self._gauge("stream_depth", "Entries a group has not acknowledged.", "stream", "group")
+        self.stream_lost_total = self._counter("stream_lost_total", "Entries gone before they were read.", "stream")
+        self.messages_total = self._counter("messages_total", "Messages taken.", "service", "kind")
+        self.messages_refused_total = self._counter(
+            "messages_refused_total", "Messages set aside: version, kind, poison.", "stream", "reason"
+        )
+        self.bus_incidents_total = self._counter("bus_incidents_total", "Troubles of the bus, mended.", "kind")
+        self.handle_seconds = Histogram(
+            "handle_seconds",
+            "Time a service takes for one message.",
+            ["service"],
+            buckets=_LATENCY_SECONDS,
+            registry=self.registry,
+        )
+        self.tick_to_approval_seconds = self._histogram(
+            "tick_to_approval_seconds", "From a frame's arrival to the approval published, real time."
+        )
+        self.heartbeat_age_seconds = self._gauge("heartbeat_age_seconds", "Age of a service's heartbeat.", "service")
+        self.service_ready = self._gauge("service_ready", "1 when the service does its work.", "service")
+        self.clock_step_seconds = self._gauge("clock_step_seconds", "Steps of the machine's clock since the start.")
+
+    def _declare_models(self) -> None:
+        self.model_info = self._gauge("model_info", "1 for the model a slot holds.", "slot", "model_id", "version")
+        self.model_swaps_total = self._counter("model_swaps_total", "Models swapped in.", "slot")
+        self.model_swap_refused_total = self._counter(
+            "model_swap_refused_total", "Bundles refused; the one before stays.", "slot", "reason"
+        )
+        self.model_swap_seconds = self._histogram("model_swap_seconds", "Pause of the scorer by a swap.")
+        self.model_sync_age_seconds = self._gauge("model_sync_age_seconds", "Since the registry last answered.")
+        self.onnx_parity_fail_total = self._counter("onnx_parity_fail_total", "Bundles that failed their golden rows.")
+        self.score_seconds = self._histogram("score_seconds", "Time to score one candidate by every model.")
+        self.scores_total = self._counter("scores_total", "Candidates scored.", "slot")
+        self.score_refused_total = self._counter("score_refused_total", "Candidates not scored.", "reason")
+        self.feature_not_finite_total = self._counter("feature_not_finite_total", "NaN or infinity.", "feature")
+        self.candidates_total = self._counter("candidates_total", "Candidates found.", "symbol")
+        self.approvals_total = self._counter("approvals_total", "Approvals given.", "symbol", "route")
+        self.canary_fraction_target = self._gauge("canary_fraction_target", "Share of signals meant for the canary.")
+        self.canary_fraction_realized = self._gauge("canary_fraction_realized", "Share that went there, rolling.")
+
+    def _declare_quality(self) -> None:
+        self.precision = self._gauge("precision", "Share of approved candidates that reached the target, rolling.")
+        self.rolling_precision = self._gauge("rolling_precision", "The same by route.", "route")
+        self.winrate_rolling = self._gauge("winrate_rolling", "Share of round trips with profit after fees.", "route")
+        self.winrate_baseline_active = self._gauge("winrate_baseline_active", "Win rate the active model promised.")
+        self.winrate_canary = self._gauge("winrate_canary", "Win rate of the canary since it started.")
+        self.sample_canary = self._gauge("sample_canary", "Judged signals of the canary since it started.")
+        self.ece_online = self._gauge("ece_online", "Debiased calibration error of the active model, rolling.")
+        self.brier_online = self._gauge("brier_online", "Brier score of the active model, rolling.")
+        self.brier_baseline_active = self._gauge("brier_baseline_active", "Brier score at training.")
+        self.psi_feature = self._gauge("psi_feature", "PSI against training, deciles of training.", "feature")
+        self.ks_feature = self._gauge("ks_feature", "Kolmogorov-Smirnov distance against training.", "feature")
+        self.trades_per_hour = self._gauge("trades_per_hour", "Entries in the last hour.")
+        self.trades_per_hour_prev_release_p95 = self._gauge(
+            "trades_per_hour_prev_release_p95", "95th percentile of the release before; 0 when there is none."
+        )
+        self.outcomes_total = self._counter("outcomes_total", "Candidates resolved.", "route", "outcome")
+        self.outcomes_unresolved = self._gauge("outcomes_unresolved", "Candidates whose barrier is still open.")
+
+    def _declare_execution(self) -> None:
+        for horizon_ms in (100, 500, 1000):
+            name = f"avg_markout_{horizon_ms}ms"
+            setattr(self, name, self._gauge(name, f"Mean markout of fills after {horizon_ms} ms, bps.", "route"))
+        self.avg_markout_100ms: Gauge
+        self.avg_markout_500ms: Gauge
+        self.avg_markout_1000ms: Gauge
+        self.fill_rate_rolling = self._gauge("fill_rate_rolling", "Share of entry orders that filled.", "route")
+        self.cancel_to_fill_ratio = self._gauge("cancel_to_fill_ratio", "Canceled entries to filled ones.", "route")
+        self.exec_ladder_aggressiveness_total = self._counter(
+            "exec_ladder_aggressiveness_total", "Orders by their chance to fill.", "bucket"
+        )
+        self.orders_total = self._counter("orders_total", "Orders by what became of them.", "route", "state")
+        self.fills_total = self._counter("fills_total", "Fills.", "route")
+        self.order_seconds = self._histogram("order_seconds", "From sending an order to the venue's answer.")
+        self.position_notional = self._gauge("position_notional", "Signed, quote units.", "symbol", "mode")
+        self.pnl_quote = self._gauge("pnl_quote", "Profit after fees of today's round trips, quote units.", "route")
+        self.paper_fill_rate = self._gauge(
+            "paper_fill_rate", "Fill rate of the paper exchange under each queue model.", "queue_model"
+        )
+
+    def _declare_guards(self) -> None:
+        self.warmup_drop_total = self._counter("warmup_drop_total", "Approvals dropped: warming up.", "symbol")
+        self.gate_drop_total = self._counter("gate_drop_total", "Approvals dropped, by gate.", "symbol", "gate")
+        self.near_liq_guard = self._gauge("near_liq_guard", "Distance of the mark to liquidation, bps.", "symbol")
+        self.backpressure_total = self._counter("backpressure_total", "Approvals shed.", "mode")
+        self.backpressure_active = self._gauge("backpressure_active", "1 while approvals are shed.")
+        self.fail_safe_trigger_total = self._counter("fail_safe_trigger_total", "Falls back to paper.", "reason")
+        self.fail_safe_cooldown_seconds = self._gauge("fail_safe_cooldown_seconds", "Left until real may return.")
+        self.mode_switch_total = self._counter("mode_switch_total", "Switches of mode.", "from", "to")
+        self.rollback_total = self._counter("rollback_total", "Models withdrawn.", "reason")
+        self.exchange_mode_info = self._gauge("exchange_mode_info", "1 for the mode orders go by.", "mode")
+        self.halted = self._gauge("halted", "1 while a halt holds.", "reason")
+        self.control_events_total = self._counter("control_events_total", "Control events.", "event", "severity")
+
+    def touch(self, symbols: Iterable[str]) -> None:
+        """Give every counter its series at 0, for each label value that is known."""
+        for reason in FAIL_SAFE_REASONS:
+            self.fail_safe_trigger_total.labels(reason)
+        for reason in ROLLBACK_REASONS:
+            self.rollback_total.labels(reason)
+        for source, target in (("paper", "real"), ("real", "paper")):
+            self.mode_switch_total.labels(source, target)
+        for mode in DROP_MODES:
+            self.backpressure_total.labels(mode)
+        for bucket in BUCKETS:
+            self.exec_ladder_aggressiveness_total.labels(bucket)
+        for slot in SLOTS:
+            self.scores_total.labels(slot)
+            for reason in SWAP_REFUSALS:
+                self.model_swap_refused_total.labels(slot, reason)
+        for symbol in symbols:
+            self._touch_symbol(symbol)
+
+    def _touch_symbol(self, symbol: str) -> None:
+        for counter in (
+            self.warmup_drop_total, self.book_gaps_total, self.book_crossed_total, self.trade_id_gaps_total,
+            self.book_ticker_checked_total, self.book_ticker_mismatch_total, self.candidates_total,
+            self.exchange_reference_mismatch_total,
+        ):  # fmt: skip
+            counter.labels(symbol)
+        for gate in GATES:
+            self.gate_drop_total.labels(symbol, gate)
+        for route in ROUTES:
+            self.approvals_total.labels(symbol, route)
+
+    def serve(self, port: int, host: str = "127.0.0.1") -> int:
+        """Serve /metrics from a thread and return the port, a free one when asked for 0."""
+        server, _ = start_http_server(port, host, self.registry)
+        return int(server.server_port)
+
+    def render(self) -> str:
+        """Return what /metrics shows."""
+        return generate_latest(self.registry).decode()
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(name, text, buckets=_LATENCY_SECONDS, registry=self.registry)
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Venues: the protocol, the paper exchange, ccxt, and the sockets of the venues."""

@@ -1,0 +1,1 @@
+"""The executor: gates, sizing, ladder, order states, journal and mode are pure; the service performs."""

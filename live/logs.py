@@ -1,0 +1,42 @@
+"""Logs: one line an event, named in snake_case, with the ids that follow a signal through every service.
+
+`signal` is a candidate's id (and its approval's), `order` a client id, `model` a model's id, `symbol` a symbol's name.
+"""
+
+import logging
+import sys
+from typing import Literal, TextIO
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+Log = FilteringBoundLogger
+"""What services are handed: log.info("order_accepted", signal=..., order=...)."""
+
+
+def configure(
+    service: str,
+    format_: Literal["auto", "json", "text"] = "auto",
+    level: Literal["debug", "info", "warning", "error"] = "info",
+    stream: TextIO | None = None,
+) -> Log:
+    """Return the log of a process: JSON lines, or readable ones on a terminal; level is the least that is written."""
+    out = stream or sys.stderr
+    readable = format_ == "text" or (format_ == "auto" and out.isatty())
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(colors=out.isatty()) if readable else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    bound: Log = structlog.get_logger().bind(service=service)
+    return bound
