@@ -9,12 +9,17 @@ from typing import NamedTuple, Protocol
 
 
 class Entry(NamedTuple):
-    """One entry of a stream; `deliveries` is 1 at the first delivery of a group, 0 for a plain read."""
+    """One entry of a stream; `deliveries` is 1 at the first delivery of a group, 0 for a plain read.
+
+    `group` is the name of the group it was delivered to, empty for a plain read: several services of one process may
+    each have a group on the same stream, and each acknowledges its own delivery.
+    """
 
     stream: str
     id: str
     data: bytes
     deliveries: int
+    group: str = ""
 
 
 class Group(NamedTuple):
