@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from benchmarks.rows import fact, row, show
 from benchmarks.timing import measure
-from market.labels import STOP, TARGET, TIMEOUT, UNRESOLVED, BarrierRule, Labels, triple_barrier
+from market.barriers import STOP, TARGET, TIMEOUT, UNRESOLVED, BarrierRule
+from market.labels import Labels, triple_barrier
 from market.symbols import Symbol
 
 EVENTS = 1_000_000

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from evaluation.discrimination import auc
 from market import features
+from market.barriers import STOP, TARGET, BarrierRule
 from market.candidates import CandidateRule, select
-from market.labels import STOP, TARGET, BarrierRule, triple_barrier
+from market.labels import triple_barrier
 from market.simulator import simulate_columns
 from market.simulator_rule import DAY_NS, RegimeSpan, SimulatorRule
 from market.symbols import SymbolTable

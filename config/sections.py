@@ -13,8 +13,8 @@ from pydantic import model_validator
 from config.knobs import Anchored, AnchoredUrl, Section, knob
 
 if TYPE_CHECKING:
+    from market.barriers import BarrierRule
     from market.candidates import CandidateRule
-    from market.labels import BarrierRule
 
 Recorded = Literal[
     "standx", "binance_ws", "binance_vision", "binance_spot_diff", "hyperliquid", "bitstamp_l3", "tardis"
@@ -137,8 +137,8 @@ class Label(Section):
     )
 
     def rule(self) -> "BarrierRule":
-        """Return the rule of market.labels with these values."""
-        from market.labels import BarrierRule
+        """Return the rule of market.barriers with these values."""
+        from market.barriers import BarrierRule
 
         return BarrierRule(**self.model_dump())
 

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evaluation import samples
-from evaluation.drift_kernel import ks_sorted
 from evaluation.errors import BadRule, BadSample, ReferenceMismatch
 
 _WIRE = np.dtype("<f4")
+_PLAIN_VALUES = 1_000_000
+"""Up to so many values of reference and window KS is counted by numpy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -241,9 +242,22 @@ def _psi(reference: Reference, window: NDArray[np.float32]) -> NDArray[np.float6
 
 
 def _ks(reference: Reference, window: NDArray[np.float32]) -> NDArray[np.float64]:
+    if window.size + reference.ordered.size <= _PLAIN_VALUES:
+        return np.array([_ks_plain(*both) for both in zip(reference.ordered, window, strict=True)])
+    # The compiled walk is for samples of millions; live holds small ones against a card and does not load numba.
+    from evaluation.drift_kernel import ks_sorted
+
     out = np.empty(window.shape[0])
     ks_sorted(reference.ordered, window, out)
     return out
+
+
+def _ks_plain(reference: NDArray[np.float32], window: NDArray[np.float32]) -> float:
+    """The statistic of one feature, both sorted: the counts divided as in ks_sorted, so the same float64."""
+    both = np.concatenate([reference, window])
+    theirs = np.searchsorted(reference, both, side="right") / reference.size
+    ours = np.searchsorted(window, both, side="right") / window.size
+    return float(np.abs(theirs - ours).max())
 
 
 def _sorted_columns(rows: NDArray[np.float32]) -> NDArray[np.float32]:

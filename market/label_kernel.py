@@ -14,15 +14,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from market.barriers import GRID_TOLERANCE_TICKS, STOP, TARGET, TIMEOUT, UNRESOLVED
 from market.events import NO_ASK_TICKS, NO_BID_TICKS
 
-TARGET = 1
-STOP = -1
-TIMEOUT = 0
-UNRESOLVED = 2
-
 _NONE = -1
-_GRID_TOLERANCE_TICKS = 1e-6
 
 
 class Touch(NamedTuple):
@@ -276,8 +271,8 @@ def _merge(touch: Touch, entries: Entries, entry: int, stop: int, row: int, out:
 @njit(cache=True, nogil=True)
 def _levels(entry_ticks: int, barriers: Barriers) -> tuple[int, int]:
     """Target and stop from the low of the range: the nearest ticks that gain and lose at least what the rule says."""
-    upper = math.ceil(entry_ticks * barriers.target - _GRID_TOLERANCE_TICKS)
-    lower = math.floor(entry_ticks * barriers.stop + _GRID_TOLERANCE_TICKS)
+    upper = math.ceil(entry_ticks * barriers.target - GRID_TOLERANCE_TICKS)
+    lower = math.floor(entry_ticks * barriers.stop + GRID_TOLERANCE_TICKS)
     return max(int(upper), entry_ticks + 1) - barriers.low, min(int(lower), entry_ticks - 1) - barriers.low
 
 

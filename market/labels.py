@@ -9,74 +9,26 @@ moves, the lists of the prices it moves over are emptied. Each is put in and tak
 over its rows, entries and price moves, however long the horizon is.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from market import label_kernel
-from market.events import BadEvent, BadRule, KernelOverflow
+from market.barriers import BarrierRule
+from market.events import BadEvent, KernelOverflow
 from market.label_kernel import Barriers, Ends, Entries, Fates, Runs, Touch
 from market.symbols import Symbol
 
-TARGET = label_kernel.TARGET
-STOP = label_kernel.STOP
-TIMEOUT = label_kernel.TIMEOUT
-UNRESOLVED = label_kernel.UNRESOLVED
-
-_NS_PER_SECOND = 1_000_000_000
 _TICKS_LIMIT = 1 << 26
 _ROWS_LIMIT = 2**31 - 2
-
-
-@dataclass(frozen=True, slots=True)
-class BarrierRule:
-    """Where an entry ends: `tp_pct` and `sl_pct` are shares of the entry price (0.001 is 10 bps), both above 0.
-
-    `net_of_fees` moves the target so far out that the gain is `tp_pct` after the taker fees of entry and exit; the
-    stop stays where it is. Raises BadRule on shares outside (0, 1) or a horizon that is not above 0.
-    """
-
-    tp_pct: float
-    sl_pct: float
-    horizon_seconds: float
-    net_of_fees: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("tp_pct", "sl_pct"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise BadRule(f"{name} must be a share between 0 and 1, was {getattr(self, name)}")
-        if not 0.0 < self.horizon_seconds < math.inf:
-            raise BadRule(f"horizon_seconds must be above 0, was {self.horizon_seconds}")
-
-    @property
-    def horizon_ns(self) -> int:
-        """The horizon in nanoseconds."""
-        return round(self.horizon_seconds * _NS_PER_SECOND)
-
-    def factors(self, side: int, taker_fee: float) -> tuple[float, float]:
-        """Return target and stop of one side as multiples of the entry price, at a taker fee in shares.
-
-        The fee is paid on the entry and on the exit price. So a long gains tp after fees where
-        exit * (1 - fee) = entry * (1 + tp + fee), a short where exit * (1 + fee) = entry * (1 - tp - fee).
-        """
-        fee = taker_fee if self.net_of_fees else 0.0
-        target = (1.0 + side * (self.tp_pct + fee)) / (1.0 - side * fee)
-        return target, 1.0 - side * self.sl_pct
-
-    @property
-    def id(self) -> str:
-        """The rule in one word, as model cards name it."""
-        after = "after fees" if self.net_of_fees else "before fees"
-        return f"tp {self.tp_pct:g}, sl {self.sl_pct:g}, {self.horizon_seconds:g} s, {after}"
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
     """One row an entry.
 
-    outcome    int8[m]     TARGET, STOP, TIMEOUT or UNRESOLVED
+    outcome    int8[m]     market.barriers.TARGET, STOP, TIMEOUT or UNRESOLVED
     exit_ns    int64[m]    time of the touch, or entry + horizon of a timeout; -1 when unresolved
     exit_row   int64[m]    book row whose touch it leaves at; -1 when unresolved
     gross_bps  float32[m]  gain in basis points of the entry price, before fees; NaN when unresolved

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from archive.layout import FEATURES, LABELS
 from archive.store import Lake
+from market.barriers import UNRESOLVED
 from market.features import FEATURE_NAMES, orient
-from market.labels import UNRESOLVED
 from pipelines.errors import BadRows, NotEnoughData
 from pipelines.partitions import Cell
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from archive.errors import MissingPartition
 from archive.layout import BOOK, FEATURES
 from archive.store import Lake
+from market.barriers import UNRESOLVED, BarrierRule
 from market.columns import BOOK_RESET
-from market.labels import UNRESOLVED, BarrierRule, Labels, triple_barrier
+from market.labels import Labels, triple_barrier
 from market.symbols import Symbol
 from pipelines.checks import Finding
 from pipelines.partitions import Cell

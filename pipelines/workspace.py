@@ -18,8 +18,8 @@ from pipelines.progress import Progress
 
 if TYPE_CHECKING:
     from archive.sources.protocol import Source
+    from market.barriers import BarrierRule
     from market.candidates import CandidateRule
-    from market.labels import BarrierRule
     from registry.store import ModelStore
 
 _NS_PER_SECOND = 1_000_000_000

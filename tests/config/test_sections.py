@@ -10,8 +10,8 @@ import pytest
 from archive.sources.protocol import KINDS
 from config.sections import Backfill, Candidate, Label, Recorded, Source, Training
 from config.settings import Settings, all_knobs
+from market.barriers import BarrierRule
 from market.candidates import CandidateRule
-from market.labels import BarrierRule
 from pipelines.estimator import TrainingRule
 from tests.style_bar import ROOT
 

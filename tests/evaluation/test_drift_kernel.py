@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
-from evaluation.drift import Reference, ks
+from evaluation.drift import Reference, _ks_plain, ks
 from evaluation.drift_kernel import _count_below, ks_sorted
 from evaluation.errors import BadSample
 
@@ -47,6 +47,12 @@ def test_the_statistic_is_scipys_to_the_last_bit(reference: NDArray[np.float32],
     """The counts are divided in the same order as there."""
     with np.errstate(divide="ignore"):  # scipy divides by zero in the p-value of one row against one
         assert _ks(reference, window) == ks_2samp(reference, window, method="asymp").statistic
+
+
+@given(_sample, _sample)
+def test_numpy_counts_the_same_to_the_last_bit(reference: NDArray[np.float32], window: NDArray[np.float32]) -> None:
+    """Which of the two ways a sample takes depends on its size alone, and must not show."""
+    assert _ks_plain(np.sort(reference), np.sort(window)) == _ks(reference, window)
 
 
 @given(_sample, _sample)

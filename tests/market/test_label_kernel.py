@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from market import label_kernel
+from market.barriers import STOP, TARGET, TIMEOUT, UNRESOLVED, BarrierRule
 from market.events import NO_ASK_TICKS, NO_BID_TICKS
 from market.label_kernel import Barriers, Ends, Entries, Fates, Runs, Touch
-from market.labels import STOP, TARGET, TIMEOUT, UNRESOLVED, BarrierRule
 
 RULE = BarrierRule(tp_pct=0.02, sl_pct=0.02, horizon_seconds=1.0)
 TIGHT = BarrierRule(tp_pct=1e-6, sl_pct=1e-6, horizon_seconds=1.0)

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from market.barriers import STOP, TARGET, TIMEOUT, UNRESOLVED, BarrierRule
 from market.events import NO_ASK_TICKS, NO_BID_TICKS, BadEvent, BadRule, KernelOverflow
-from market.labels import STOP, TARGET, TIMEOUT, UNRESOLVED, BarrierRule, Labels, triple_barrier
+from market.labels import Labels, triple_barrier
 from market.symbols import Symbol
 
 FEE_BPS = 5.0

@@ -3,8 +3,8 @@ import pytest
 
 from archive.errors import MissingPartition
 from archive.layout import FEATURES, LABELS
+from market.barriers import UNRESOLVED
 from market.features import FEATURE_NAMES, orient
-from market.labels import UNRESOLVED
 from pipelines.dataset import load
 from pipelines.errors import NotEnoughData
 from tests.pipelines.days import CELLS, MIDDLE, Bench, file_of

@@ -7,8 +7,8 @@ import pytest
 from archive.errors import MissingPartition
 from archive.layout import FEATURES
 from archive.store import Lake
+from market.barriers import BarrierRule
 from market.columns import BOOK_RESET, BookColumns
-from market.labels import BarrierRule
 from pipelines.label_days import Columns, examine, label_day, shares
 from pipelines.partitions import Cell
 from tests.pipelines.days import DAYS, SECOND_NS, TABLE, entries, flat_book

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from archive.layout import FEATURES, LABELS
-from market.labels import UNRESOLVED
+from market.barriers import UNRESOLVED
 from pipelines.dataset import load
 from pipelines.errors import BadRows, NotEnoughData
 from pipelines.learning import make_training_set, train
