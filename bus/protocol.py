@@ -60,10 +60,13 @@ class Reader(Protocol):
     """One consumer's eyes: plain reads that follow streams, and groups whose entries must be acknowledged."""
 
     def poll(self, timeout_ms: int) -> list[Entry]:
-        """Return what is new, waiting up to `timeout_ms` (0 does not wait): control first, then in stream order.
+        """Return what is new, waiting up to `timeout_ms` (0 does not wait): control first, then tails, then groups.
 
-        Acknowledgements given before are sent with it. A group that is gone is made again behind the last entry this
-        consumer acknowledged, never at the end, and `incidents` counts it. Raises BusUnavailable.
+        Acknowledgements given before are sent with it. The first poll, and the first behind a broken connection,
+        returns what this consumer's name was given and neither handed out here nor acknowledged, if there is any.
+        A group that is gone is made again behind the last entry this consumer acknowledged, never at the end, and
+        `incidents` counts it. Raises BusUnavailable when the connection breaks or cannot be made; polling again
+        tries again, and between two tries returns nothing.
         """
         ...
 
@@ -76,7 +79,11 @@ class Reader(Protocol):
         ...
 
     def reclaim(self, min_idle_ms: int) -> list[Entry]:
-        """Take over entries delivered to any consumer of the groups and not acknowledged for so long (XAUTOCLAIM)."""
+        """Take over entries delivered to any consumer of the groups and not acknowledged for so long (XAUTOCLAIM).
+
+        Acknowledgements that wait are sent first. Entries trimmed meanwhile are counted as `trimmed_unread`. Raises
+        BusUnavailable.
+        """
         ...
 
     def incidents(self) -> Mapping[str, int]:
@@ -94,13 +101,19 @@ class Bus(Protocol):
     def add(self, entries: Sequence[tuple[str, bytes, str]]) -> list[str]:
         """Append (stream, data, id) entries in one round trip; an empty id lets the server number the entry.
 
-        An id that the stream already holds as its last one counts as written (a retry whose reply was lost); a lower
-        one raises BusError. Raises BusUnavailable; what was written until then stays.
+        An id that the stream already holds with the same data counts as written (a retry whose reply was lost); any
+        other that is not above the last one raises BusError. Raises BusUnavailable; what was written until then stays,
+        so the same entries are given again.
         """
         ...
 
-    def reader(self, consumer: str, tails: Mapping[str, str], groups: Sequence[Group]) -> Reader:
-        """Open a reader: `tails` maps streams to the id to read behind (0 all, $ only what is new)."""
+    def reader(
+        self, consumer: str, tails: Mapping[str, str], groups: Sequence[Group], waker: Waker | None = None
+    ) -> Reader:
+        """Open a reader: `tails` maps streams to the id to read behind (0 all, $ only what is new).
+
+        Groups that are not there are made now. `waker` ends a poll that waits. Raises BusUnavailable.
+        """
         ...
 
     def last_id(self, stream: str) -> str:
@@ -128,7 +141,7 @@ class Bus(Protocol):
         ...
 
     def next_epoch(self, writer: str) -> int:
-        """Take the name of a writer: every later epoch outranks this one."""
+        """Take the name of a writer: this epoch outranks every earlier one, also after the server lost its data."""
         ...
 
     def epoch(self, writer: str) -> int:

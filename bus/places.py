@@ -1,0 +1,42 @@
+"""Where a consumer stands in its groups, kept on its own side: what was handed out, and where to go on without a group.
+
+A server that lost a group would begin it at either end; this knows the entry behind which nothing was acknowledged.
+"""
+
+from bus.ids import Key, before, parse
+from bus.protocol import Entry
+
+
+class Places:
+    """Entries handed out and not acknowledged, and the last one handed out, by (stream, group)."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str], Key] = {}
+        self._out: dict[tuple[str, str], dict[str, None]] = {}
+
+    def begin(self, stream: str, group: str, last: Key) -> None:
+        """Note where a group stands; what was handed out before is forgotten."""
+        self._last[stream, group] = last
+        self._out[stream, group] = {}
+
+    def hand_out(self, entry: Entry) -> None:
+        """Note that an entry goes to the handlers."""
+        self._out[entry.stream, entry.group][entry.id] = None
+
+    def settle(self, entry: Entry) -> None:
+        """Note that an entry was acknowledged."""
+        self._out[entry.stream, entry.group].pop(entry.id, None)
+
+    def advance(self, stream: str, group: str, last: Key) -> None:
+        """Note the last id a group delivered to us."""
+        self._last[stream, group] = last
+
+    def is_out(self, stream: str, group: str, entry_id: str) -> bool:
+        """Whether an entry is with the handlers, or failed there."""
+        return entry_id in self._out[stream, group]
+
+    def resume(self, stream: str, group: str) -> Key:
+        """Return the id behind which a group has to be made again: nothing above it was acknowledged unseen."""
+        out = self._out[stream, group]
+        last = self._last[stream, group]
+        return min([last, *(before(parse(each)) for each in out)])

@@ -1,0 +1,150 @@
+"""The one door by which a service speaks: messages are numbered, stamped with an epoch, and written in batches.
+
+Entry ids come from here and not from the server, so a batch whose reply was lost is simply given again. Ids rise even
+when the clock does not: they go on behind what the stream held when it was first written to.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import NamedTuple
+
+from bus.codec import encode, kind_of
+from bus.errors import BusError, BusUnavailable, Fenced
+from bus.ids import Key, after, parse, write
+from bus.messages import VERSION, Header, Message, Received
+from bus.protocol import Bus
+from bus.streams import CONTROL, is_market
+
+_BATCH = 1_000
+_FENCE_EVERY_NS = 1_000_000_000
+
+
+class _Waiting(NamedTuple):
+    stream: str
+    data: bytes
+    id: str
+
+
+class Publisher:
+    """Numbers and writes what one service says. Not for several threads.
+
+    `bus` is written to; `writer` is the service's name, of which this process takes the next epoch; `wall` tells
+    nanoseconds since the epoch. While the server is away messages wait here: of market data the newest `market_limit`
+    (older ones are dropped and counted in `dropped`), of everything else up to `durable_limit`, beyond which `publish`
+    raises. Raises BusUnavailable when the epoch cannot be had.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        writer: str,
+        wall: Callable[[], int],
+        *,
+        market_limit: int = 20_000,
+        durable_limit: int = 100_000,
+    ) -> None:
+        self._bus = bus
+        self.writer = writer
+        self._wall = wall
+        self._limits = {True: market_limit, False: durable_limit}
+        self._counts = {True: 0, False: 0}
+        self._waiting: deque[_Waiting] = deque()
+        self._sequences: dict[tuple[str, str], int] = {}
+        self._top: Key = (0, 0)
+        self._known: set[str] = set()
+        self._dropped: Counter[str] = Counter()
+        self.epoch = bus.next_epoch(writer)
+        self._checked_ns = wall()
+
+    def publish(
+        self,
+        stream: str,
+        body: Message,
+        *,
+        message_id: str,
+        exchange_ns: int = 0,
+        received_ns: int = 0,
+        writer: str = "",
+    ) -> Received:
+        """Put a message behind those that wait and return it as a consumer would get it (its entry id may be empty).
+
+        Numbers run per stream; under another `writer` they run over all streams that it writes. Written by `flush`.
+        Raises BadMessage for one too large, BusUnavailable when too many wait (nothing is numbered then).
+        """
+        market = is_market(stream)
+        if self._counts[market] >= self._limits[market]:
+            self._make_room(stream, market)
+        entry_id = self._next_id(stream)
+        key = (writer, "") if writer else ("", stream)
+        seq = self._sequences.get(key, 0) + 1
+        name = writer or self.writer
+        header = Header(
+            VERSION, kind_of(body), name, self.epoch, seq, exchange_ns, received_ns, self._wall(), message_id
+        )
+        self._waiting.append(_Waiting(stream, encode(header, body), entry_id))
+        self._sequences[key] = seq
+        self._counts[market] += 1
+        return Received(stream, entry_id, header, body, 1)
+
+    def flush(self) -> None:
+        """Write everything that waits, in order.
+
+        Raises BusUnavailable, what was not written waits on; Fenced when a newer process has our name, for good;
+        BusError when somebody else has written to a stream of ours.
+        """
+        if not 0 <= self._wall() - self._checked_ns < _FENCE_EVERY_NS:
+            self._fence()
+        waiting = self._waiting
+        while waiting:
+            batch = list(islice(waiting, _BATCH))
+            try:
+                self._bus.add(batch)
+            except BusUnavailable:
+                raise
+            except BusError:
+                self._fence()
+                raise
+            for written in batch:
+                waiting.popleft()
+                self._counts[is_market(written.stream)] -= 1
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are not written yet."""
+        return len(self._waiting)
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """Market messages dropped since the start, by stream; whoever reads sees the holes in their numbers."""
+        return self._dropped
+
+    def _fence(self) -> None:
+        """Ask whether the name is still ours."""
+        holder = self._bus.epoch(self.writer)
+        if holder > self.epoch:
+            raise Fenced(
+                f"{self.writer} is spoken for by epoch {holder}, ours is {self.epoch}: a newer process has started; "
+                "this one must end"
+            )
+        self._checked_ns = self._wall()
+
+    def _next_id(self, stream: str) -> str:
+        if stream == CONTROL:
+            return ""  # several write it: only the server can number them
+        if stream not in self._known:
+            self._top = max(self._top, parse(self._bus.last_id(stream)))
+            self._known.add(stream)
+        self._top = max((self._wall() // 1_000_000, 0), after(self._top))
+        return write(self._top)
+
+    def _make_room(self, stream: str, market: bool) -> None:
+        if not market:
+            raise BusUnavailable(
+                f"{self._counts[False]} messages of {self.writer} wait for the server, the limit is "
+                f"{self._limits[False]}; {stream} takes no more until they are written"
+            )
+        at = next(index for index, each in enumerate(self._waiting) if is_market(each.stream))
+        self._dropped[self._waiting[at].stream] += 1
+        del self._waiting[at]
+        self._counts[True] -= 1
