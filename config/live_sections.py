@@ -70,6 +70,9 @@ class Redis(Section):
     market_minutes: float = knob(10.0, "How long market data stays on its streams.", "minutes", gt=0, le=10_000)
     claim_seconds: float = knob(5.0, "A message not acknowledged for so long is taken over.", "seconds", gt=0, le=600)
     max_deliveries: int = knob(3, "A message that failed so often is set aside.", ge=1, le=100)
+    outage_seconds: float = knob(
+        5.0, "A server away for so long calls CRIT in the executor's process.", "seconds", gt=0, le=3_600
+    )
 
 
 class Recorder(Section):

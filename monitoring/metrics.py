@@ -36,7 +36,8 @@ GATES = (
 """Every reason for which the executor drops an approval."""
 FAIL_SAFE_REASONS = (
     "precision_halt", "volatility_halt", "trade_rate", "pnl_guard", "near_liquidation", "stale_market", "venue_error",
-    "journal_error", "redis_error", "order_mismatch", "model_error", "restart_loop", "operator",
+    "journal_error", "redis_error", "order_mismatch", "model_error", "restart_loop",
+    "poison_message", "operator",
 )  # fmt: skip
 ROLLBACK_REASONS = ("winrate_delta", "onnx_parity_fail", "psi_feature", "ks_feature", "calibration", "operator")
 SWAP_REFUSALS = ("corrupt", "schema", "parity", "unreadable")
