@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bus import streams
 from bus.codec import encode_dead
-from bus.errors import BusUnavailable
+from bus.errors import BusError, BusUnavailable
 from bus.ids import parse, write
 from bus.memory_reader import MemoryReader
 from bus.memory_stream import MemoryStream
@@ -35,12 +35,18 @@ class MemoryBus:
     def add(self, entries: Sequence[tuple[str, bytes, str]]) -> list[str]:
         """As Bus.add."""
         lost = self.fault("add")
+        if self._max_entries is not None and self.length + len(entries) > self._max_entries:
+            raise BusUnavailable(f"the server is full: {self.length} of {self._max_entries} entries")
         ids = []
+        refused: BusError | None = None
         for name, data, entry_id in entries:
-            if self._max_entries is not None and self.length >= self._max_entries:
-                raise BusUnavailable(f"{name}: the server is full, {self.length} of {self._max_entries} entries")
             stream = self.stream(name)
-            ids.append(stream.add(parse(entry_id) if entry_id else stream.next_key(self.now_ms()), data))
+            try:
+                ids.append(stream.add(parse(entry_id) if entry_id else stream.next_key(self.now_ms()), data))
+            except BusError as lower:
+                refused = refused or lower  # the others are written all the same
+        if refused:
+            raise refused
         self._lose(lost, "add")
         return ids
 

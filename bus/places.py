@@ -3,6 +3,8 @@
 A server that lost a group would begin it at either end; this knows the entry behind which nothing was acknowledged.
 """
 
+from collections.abc import Iterable
+
 from bus.ids import Key, before, parse
 from bus.protocol import Entry
 
@@ -29,6 +31,11 @@ class Places:
 
     def advance(self, stream: str, group: str, last: Key) -> None:
         """Note the last id a group delivered to us."""
+        self._last[stream, group] = last
+
+    def delivered(self, stream: str, group: str, ids: Iterable[str], last: Key) -> None:
+        """Note that entries of a group go to the handlers, and how far the group has come with them."""
+        self._out[stream, group].update(dict.fromkeys(ids))
         self._last[stream, group] = last
 
     def is_out(self, stream: str, group: str, entry_id: str) -> bool:

@@ -102,8 +102,8 @@ class Bus(Protocol):
         """Append (stream, data, id) entries in one round trip; an empty id lets the server number the entry.
 
         An id that the stream already holds with the same data counts as written (a retry whose reply was lost); any
-        other that is not above the last one raises BusError. Raises BusUnavailable; what was written until then stays,
-        so the same entries are given again.
+        other that is not above the last one raises BusError, and the rest is written. Raises BusUnavailable: a server
+        that is full has written none, one whose reply was lost may have written all, so give the same entries again.
         """
         ...
 

@@ -261,8 +261,9 @@ def test_a_full_bus_refuses_writes_and_goes_on_reading(now: Turned) -> None:
     """As a server without memory does."""
     bus = MemoryBus(now, max_entries=2)
     reader = bus.reader("a", {}, [Group(S, "g")])
+    fill(bus, 1, 2)
     with pytest.raises(BusUnavailable, match="2 of 2"):
-        fill(bus, 1, 3)
+        fill(bus, 3, 3)
     assert take(reader) == [1, 2]
 
 
