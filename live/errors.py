@@ -1,6 +1,14 @@
 """What the live side refuses.
 
 LiveError
+├── FrameRefused        a frame of a venue that cannot be taken
+│   └── SubscriptionRefused   the venue does not give us a stream
+├── OffGrid             a price or size of a venue is no whole number of the symbol's steps
+├── FeedRefused         what the collector shall listen to cannot be: no recording, a venue we have no sockets for
+├── SegmentError        the recorder's disk refuses, or its folder is not as it left it
+│   └── SegmentsBusy    another recorder writes into the folder
+├── NotTradable         a symbol that the venue in use does not trade for us
+├── RealModeRefused     what real orders need is not given: mode, keys, symbols as the venue has them
 └── Fatal               an invariant of our own is broken, or we may not go on: the process ends, non-zero
 """
 
@@ -11,3 +19,43 @@ class LiveError(Exception):
 
 class Fatal(LiveError):
     """Going on would do harm: the host tells of it and ends its process with 1. Starting again is the recovery."""
+
+
+class FrameRefused(LiveError):
+    """A frame that cannot be taken; `reason` is a metric label."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(f"{reason}: {text}")
+        self.reason = reason
+
+
+class SubscriptionRefused(FrameRefused):
+    """The venue does not give us a stream that we asked for."""
+
+
+class OffGrid(LiveError):
+    """A price or a size of `symbol` is no whole number of its steps: the venue has changed them."""
+
+    def __init__(self, symbol: str, text: str) -> None:
+        super().__init__(text)
+        self.symbol = symbol
+
+
+class FeedRefused(LiveError):
+    """What the collector shall listen to cannot be."""
+
+
+class SegmentError(LiveError):
+    """The disk under the recorder's segments refuses."""
+
+
+class SegmentsBusy(SegmentError):
+    """Another recorder writes into the folder."""
+
+
+class NotTradable(LiveError):
+    """A symbol that the venue in use does not trade for us."""
+
+
+class RealModeRefused(LiveError):
+    """Real orders were asked for and what they need is not given; every reason is in the text."""

@@ -111,6 +111,22 @@ class SimulatorRule:
             raise BadRule(f"latency_ms must be 0 to 10000, was {self.latency_ms}")
 
 
+def usual_rule(symbol: str, depth_interval_ms: int, order_flow_effect: float) -> SimulatorRule:
+    """Return the market that is simulated unless somebody asks for another: the same for training and for live."""
+    return SimulatorRule(
+        start_price=_START_PRICES.get(symbol, _OTHER_START_PRICE),
+        depth_interval_ms=depth_interval_ms,
+        order_flow_effect=order_flow_effect,
+        regimes=_USUAL_REGIMES,
+    )
+
+
+_START_PRICES = {"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0}
+_OTHER_START_PRICE = 100.0
+_USUAL_REGIMES = (RegimeSpan("event", 48_600.0, 49_200.0), RegimeSpan("high_volatility", 50_400.0, 57_600.0))
+"""Every day has ten minutes of news at 13:30 and two wild hours from 14:00, UTC."""
+
+
 def seed_of(*parts: object) -> int:
     """Return 64 bits that depend on every part: the one way randomness enters a simulation."""
     text = "/".join(str(part) for part in parts)

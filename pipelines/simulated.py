@@ -10,14 +10,10 @@ from archive.sources.day import DayOfMarket
 from config.sections import Simulator
 from market.simulator import simulate_columns
 from market.simulator_defects import Defect
-from market.simulator_rule import RegimeSpan, SimulatorRule
+from market.simulator_rule import usual_rule
 from market.symbols import Symbol, SymbolTable
 
-_START_PRICES = {"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0}
-_OTHER_START_PRICE = 100.0
 _NS_PER_SECOND = 1_000_000_000
-_REGIMES = (RegimeSpan("event", 48_600.0, 49_200.0), RegimeSpan("high_volatility", 50_400.0, 57_600.0))
-"""Every day has ten minutes of news at 13:30 and two wild hours from 14:00, UTC."""
 
 
 class SimulatedSource:
@@ -41,12 +37,7 @@ class SimulatedSource:
     def read_day(self, symbol: Symbol, day: date) -> DayOfMarket:
         """Simulate one UTC day of a symbol."""
         start_ns, end_ns = day_bounds_ns(day)
-        rule = SimulatorRule(
-            start_price=_START_PRICES.get(symbol.name, _OTHER_START_PRICE),
-            depth_interval_ms=self._settings.depth_interval_ms,
-            order_flow_effect=self._settings.order_flow_effect,
-            regimes=_REGIMES,
-        )
+        rule = usual_rule(symbol.name, self._settings.depth_interval_ms, self._settings.order_flow_effect)
         defects = self._planted(symbol, day, start_ns) if self._with_defects else ()
         book, trades = simulate_columns(
             symbol, start_ns, end_ns, self._settings.seed, rule=rule, defects=defects, carried=True
