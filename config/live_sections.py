@@ -29,6 +29,10 @@ class Paper(Section):
     )
     entry_latency_ms: float = knob(7.0, "From us to the venue.", "milliseconds", ge=0, le=10_000)
     response_latency_ms: float = knob(6.0, "From the venue to us.", "milliseconds", ge=0, le=10_000)
+    feed_latency_ms: float = knob(
+        5.0, "Least time of market data from the venue to us; what it lags beyond is the clocks' difference.",
+        "milliseconds", ge=0, le=10_000,
+    )  # fmt: skip
     balance: float = knob(10_000.0, "Free balance at the start.", "quote units", gt=0, le=1e12)
 
 
@@ -203,6 +207,10 @@ class Risk(Section):
     stale_market_seconds: float = knob(15.0, "A market silent for so long calls CRIT.", "seconds", gt=0, le=3_600)
     normal_depth_share: float = knob(
         0.5, "Depth under this share of its hourly median is not normal.", "share", gt=0, le=1
+    )
+    drift_rows: int = knob(2_000, "Newest scored rows whose drift is measured.", "rows", ge=100, le=100_000)
+    exchange_info: Anchored | None = knob(
+        None, "Saved exchangeInfo or instruments-info answer; empty asks the venue when there is one."
     )
     gap_scan_minutes: float = knob(15.0, "Between two gap scans of the lake's newest day.", "minutes", gt=0, le=1_440)
     reference_check_minutes: float = knob(
