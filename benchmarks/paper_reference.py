@@ -31,7 +31,7 @@ def reference(folder: Path, model: tuple[str, float], size_lots: float) -> Run:
         BacktestAsset()
         .data([str(folder / "events.npz")])
         .linear_asset(1.0)
-        .constant_latency(ENTRY_NS, RESPONSE_NS)
+        .constant_order_latency(ENTRY_NS, RESPONSE_NS)
         .partial_fill_exchange()
         .trading_value_fee_model(0.0, 0.0)
         .tick_size(TICK)
