@@ -39,8 +39,8 @@ class Paper(Section):
 class Feed(Section):
     """What the collector listens to."""
 
-    kind: Literal["simulator", "capture", "binance", "bybit"] = knob(
-        "simulator", "simulator and capture replay; binance and bybit are the venues' sockets."
+    kind: Literal["simulator", "capture", "lake", "binance", "bybit"] = knob(
+        "simulator", "simulator, capture and lake replay; binance and bybit are the venues' sockets."
     )
     path: Anchored | None = knob(None, "File or folder of recorded frames; read when kind is capture.")
     speed: float = knob(1.0, "Of a replay, times the original; 0 is as fast as it can be handled.", ge=0, le=10_000)
@@ -48,7 +48,7 @@ class Feed(Section):
     rest_url: str = knob("", "Another address for the venue's snapshots; empty is the venue's own.")
     start: str = knob(
         "now",
-        "First moment of the simulator, UTC (2026-01-07T00:00:00), or now.",
+        "First moment of the simulator or of the lake's replay, UTC (2026-01-07T00:00:00), or now.",
         pattern=r"^(now|\d{4}-\d\d-\d\dT.+)$",
     )
     minutes: float = knob(0.0, "Length of a replay; 0 does not end it.", "minutes", ge=0, le=100_000)

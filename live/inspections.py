@@ -1,0 +1,107 @@
+"""What risk has looked at on a schedule, and what it says when something is wrong there."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.drift import Reference
+from live.schedules import (
+    Found,
+    Job,
+    Schedules,
+    Worker,
+    fetched_info,
+    longest_gaps,
+    measured_drift,
+    reference_differences,
+)
+from live.service import Parts
+
+_DRIFT_SECONDS = 30.0
+_FIRST_GAP_SCAN_SECONDS = 20.0
+_FIRST_REFERENCE_SECONDS = 5.0
+
+DriftInputs = Callable[[], tuple[Reference, NDArray[np.float32], NDArray[np.int8]] | None]
+
+Alert = Callable[[str, str, str], None]
+"""Told (reason, symbol, text)."""
+
+
+class Inspections:
+    """Gap scan of the lake, comparison with the venue's filters, drift of the features."""
+
+    def __init__(self, parts: Parts, worker: Worker) -> None:
+        self._parts = parts
+        self._schedules = Schedules(worker)
+        self._known: set[str] = set()
+
+    def start(self, drift_inputs: DriftInputs, alert: Alert) -> None:
+        """Plan the looks; `drift_inputs` gives reference, rows and sides, or None."""
+        risk, now_ns = self._parts.settings.risk, self._parts.clock.mono_ns()
+        self._alert = alert
+        self._drift_inputs = drift_inputs
+        every = self._schedules.every
+        every("gaps", risk.gap_scan_minutes * 60, _FIRST_GAP_SCAN_SECONDS, now_ns, self._gap_job)
+        every("reference", risk.reference_check_minutes * 60, _FIRST_REFERENCE_SECONDS, now_ns, self._reference_job)
+        every("drift", _DRIFT_SECONDS, _DRIFT_SECONDS, now_ns, self._drift_job)
+
+    def tick(self, now_ns: int) -> None:
+        """Start what is due and carry over what was found."""
+        for found in self._schedules.tick(now_ns):
+            if found.error is not None:
+                self._parts.log.warning("inspection_failed", inspection=found.name, text=str(found.error))
+            else:
+                self._carry(found)
+
+    def stop(self) -> None:
+        """End the worker."""
+        self._schedules.worker.close()
+
+    def _gap_job(self) -> Job:
+        settings = self._parts.settings
+        root, threshold = str(settings.paths.lake), settings.ingest.gap_threshold_seconds
+        symbols = list(self._parts.symbols)
+        return lambda: longest_gaps(root, symbols, threshold)
+
+    def _reference_job(self) -> Job | None:
+        settings, symbols = self._parts.settings, self._parts.symbols
+        saved = settings.risk.exchange_info
+        if saved is not None:
+            return lambda: reference_differences(symbols, saved)
+        feed, exchange = settings.feed, settings.exchange
+        if feed.kind in ("binance", "bybit"):
+            venue, url = feed.kind, feed.rest_url
+        elif exchange.mode == "real":
+            venue, url = exchange.venue, exchange.rest_url
+        else:
+            return None
+        into: Path = self._parts.var / "exchange_info.json"
+        timeout = exchange.timeout_seconds
+        return lambda: reference_differences(symbols, fetched_info(venue, url, into, timeout))
+
+    def _drift_job(self) -> Job | None:
+        inputs = self._drift_inputs()
+        return None if inputs is None else lambda: measured_drift(*inputs)
+
+    def _carry(self, found: Found) -> None:
+        metrics = self._parts.metrics
+        if found.name == "gaps":
+            for symbol, seconds in found.result.items():
+                metrics.parquet_gap_detected_ms.labels(symbol).set(seconds * 1e3)
+                metrics.parquet_gap_detected_seconds.labels(symbol).set(seconds)
+        elif found.name == "drift":
+            for feature, (psi, ks) in found.result.items():
+                metrics.psi_feature.labels(feature).set(psi)
+                metrics.ks_feature.labels(feature).set(ks)
+        else:
+            self._tell_differences(found.result)
+
+    def _tell_differences(self, lines: list[str]) -> None:
+        """Count and tell each difference when it appears; one that is mended and comes back is told again."""
+        for line in sorted(set(lines) - self._known):
+            symbol = line.partition(":")[0]
+            self._parts.metrics.exchange_reference_mismatch_total.labels(symbol).inc()
+            self._alert("venue_error", symbol, line)
+        self._known = set(lines)
