@@ -9,6 +9,7 @@ ArchiveError
 ├── EmptyPartition         no row, where the caller did not allow that
 ├── ArchiveBusy            another process is writing this partition
 ├── WriteFailed            the disk refused; what was there before is intact
+├── ForeignPartition       rows of another source are there already, and these are not among them
 └── SourceError            a recording that an importer cannot read
 """
 
@@ -51,6 +52,10 @@ class ArchiveBusy(ArchiveError):
 
 class WriteFailed(ArchiveError):
     """The disk refused a write; what was there before is intact."""
+
+
+class ForeignPartition(ArchiveError):
+    """Rows of another source are in the partition, and the ones to be merged are not among them."""
 
 
 class SourceError(ArchiveError):

@@ -19,6 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from archive.errors import BadColumns, MissingPartition
+from archive.live_tables import LIVE_SCORES, OUTCOME_COLUMNS, OUTCOMES, REPORT_COLUMNS, REPORTS, SCORE_COLUMNS
 from market.columns import BookColumns, TradeColumns
 from market.events import LEVELS
 
@@ -204,5 +205,8 @@ TABLES: Final[Mapping[str, Table]] = {
         Table(TRADES, version=1, columns=_TRADE_COLUMNS, event_time="exchange_ns", arrival_time="local_ns"),
         Table(FEATURES, version=1, columns=_FEATURE_HEAD, event_time="t_ns", extra=np.dtype("float32")),
         Table(LABELS, version=1, columns=_LABEL_COLUMNS, event_time="t_ns"),
+        Table(LIVE_SCORES, version=1, columns=SCORE_COLUMNS, event_time="t_ns", extra=np.dtype("float32")),
+        Table(OUTCOMES, version=1, columns=OUTCOME_COLUMNS, event_time="t_ns"),
+        Table(REPORTS, version=1, columns=REPORT_COLUMNS, event_time="local_ns"),
     )
 }

@@ -167,5 +167,8 @@ def _check_columns(where: str, file: Any, facts: Partition, table: Table) -> Non
 def _schema(table_name: str, names: tuple[str, ...]) -> Any:
     # A scan opens thousands of files of the same few schemas. None: the table cannot hold these columns.
     table = TABLES[table_name]
-    fits = list(names[: len(table.columns)]) == list(table.columns) and None not in map(table.dtype_of, names)
+    # `is None`, since numpy holds None to equal float64.
+    fits = list(names[: len(table.columns)]) == list(table.columns) and all(
+        table.dtype_of(n) is not None for n in names
+    )
     return table.arrow_schema(names) if fits else None

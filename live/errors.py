@@ -4,6 +4,7 @@ LiveError
 ├── FrameRefused        a frame of a venue that cannot be taken
 │   └── SubscriptionRefused   the venue does not give us a stream
 ├── OffGrid             a price or size of a venue is no whole number of the symbol's steps
+├── ModelRefused        a bundle of the mirror that may not score
 ├── FeedRefused         what the collector shall listen to cannot be: no recording, a venue we have no sockets for
 ├── SegmentError        the recorder's disk refuses, or its folder is not as it left it
 │   └── SegmentsBusy    another recorder writes into the folder
@@ -59,3 +60,11 @@ class NotTradable(LiveError):
 
 class RealModeRefused(LiveError):
     """Real orders were asked for and what they need is not given; every reason is in the text."""
+
+
+class ModelRefused(LiveError):
+    """A bundle that may not score; `reason` is one of monitoring.metrics.SWAP_REFUSALS."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason

@@ -18,6 +18,7 @@ from pipelines.artifacts import JsonIOManager
 from pipelines.features import features
 from pipelines.labels import labels
 from pipelines.progress import timed
+from pipelines.skew import feature_skew
 from pipelines.workspace import Workspace
 
 # Single-run backfills have been marked beta since 1.5; a warning for each asset at every load would hide real ones.
@@ -34,6 +35,7 @@ CHECKS = {
     "no_gaps": "No silence over ingest.gap_threshold_seconds and no sequence break; labels never look across one.",
     "feature_rows": "The day gave at least evaluation.min_candidates_per_day candidates.",
     "features_finite": "No feature of any candidate is NaN or infinite.",
+    "feature_skew": "Every row scored live equals, bit for bit, what the kernel makes of the lake's market data.",
     "label_balance": "Each side won, and did not win, in at least evaluation.min_class_share of the candidates.",
     "beats_base_rate": "Log loss on the test days is below that of the constant base rate.",
     "discriminates": "AUC of wins on the test days reaches evaluation.auc_min.",
@@ -64,6 +66,7 @@ def build(workspace: Workspace) -> dg.Definitions:
     )
     return dg.Definitions(
         assets=[*make.grid_assets(), *make.training_assets()],
+        asset_checks=[make.skew_check()],
         jobs=[ingest, train],
         schedules=[automation.daily_schedule(ingest.name, settings.schedule, settings.market)],
         sensors=[automation.backfill_sensor(ingest.name, settings.schedule)],
@@ -123,6 +126,11 @@ class _Maker:
             self._asset(release.model_card, "release", {"mlflow"}, [dg.AssetDep("drift_report")], **handed_on),
             self._asset(release.candidate, "release", {"mlflow"}, []),
         ]  # fmt: skip
+
+    def skew_check(self) -> dg.AssetChecksDefinition:
+        """Live against the lake, of the days that were traded; it may be run on its own, at any time."""
+        checked = dg.asset_check(asset="features", description=CHECKS["feature_skew"], blocking=False)
+        return checked(feature_skew)
 
     def _cells(
         self, function: Callable[..., Any], group: str, kinds: set[str], deps: Sequence[dg.AssetDep], **more: Any

@@ -77,6 +77,14 @@ def test_these_checks_block_and_those_warn(assets: dict[str, dg.AssetsDefinition
         assert {spec.name for spec in specs if not spec.blocking} == warning, name
 
 
+def test_live_is_held_against_the_lake_by_a_check_of_its_own(workspace: Bench) -> None:
+    """It follows the features of a run, blocks nothing, and can be run alone."""
+    (check,) = (each for each in build(workspace).asset_checks or () if isinstance(each, dg.AssetChecksDefinition))
+    (spec,) = check.check_specs
+    assert (spec.name, spec.asset_key.to_user_string(), spec.blocking) == ("feature_skew", "features", False)
+    assert spec.description
+
+
 def test_every_asset_has_an_owner_and_says_what_it_is(assets: dict[str, dg.AssetsDefinition]) -> None:
     """The description is the function's docstring."""
     for name, each in assets.items():

@@ -1,0 +1,295 @@
+"""The recorder: everything live saw and did, first into segments of its own, then into the lake.
+
+Market data is followed from a cursor that the segments themselves hold (the last entry of each stream in them), so
+what a crash took from memory is read from the stream again; scores, outcomes and reports are acknowledged once they
+are in a segment. A segment is synced to the disk every `recorder.segment_seconds`: a process that dies loses nothing,
+a machine that dies at most that much of what its streams do not hold either. Market data goes into the segments in
+the order it was said; what is missing there makes the next book row carry BOOK_RESET, so that no window in the lake
+reaches across a hole.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from bus import streams
+from bus.codec import kind_of
+from bus.messages import BookImage, ControlEvent, MarketTrade, Message, Outcome, Received, Score, Severity
+from live.compaction import Compacted, Job, ProcessJob, Record, records_of
+from live.errors import SegmentError
+from live.market_feed import Key, Lost, MarketFeed
+from live.segments import FolderLock, SegmentWriter, segment_numbers, segment_path
+from live.service import Parts, Subscription
+from market.columns import BOOK_RESET
+from market.events import LEVELS, BadEvent
+from registry.files import write_file
+
+NAME: Final = "recorder"
+GROUPED: Final = (streams.SCORES, streams.OUTCOMES, streams.REPORTS)
+TABLES: Final = ("book", "trades", "live_scores", "outcomes", "reports")
+MOST_WAITING: Final = 64 * 2**20
+"""Bytes of rows that wait in memory for a disk that refuses, before market data is given up."""
+_NS_PER_DAY: Final = 86_400_000_000_000
+_RETRY_NS: Final = 60_000_000_000
+_ENCODE = msgspec.msgpack.Encoder().encode
+
+Launch = Callable[[Path, int, str], Job]
+
+
+class State(msgspec.Struct):
+    """How far the record goes: the last entry of each stream, the next place of each symbol, the latest event times."""
+
+    cursors: dict[str, str] = {}
+    places: dict[str, Key] = {}
+    latest_ns: dict[str, int] = {}
+    upto: int = 0
+
+
+@dataclass(slots=True)
+class _Running:
+    """A compaction on its way: of the segments up to a number, and the state they end with."""
+
+    job: Job
+    upto: int
+    state: State
+
+
+class Recorder:
+    """The service. It lives in the collector's process; `launch` starts a compaction, in a process of its own."""
+
+    name = NAME
+
+    def __init__(self, parts: Parts, launch: Launch = ProcessJob) -> None:
+        self._parts = parts
+        self._folder = parts.var / "segments"
+        self._launch = launch
+        self._segment_ns = round(parts.settings.recorder.segment_seconds * 1e9)
+        self._compact_ns = round(parts.settings.recorder.compact_minutes * 60e9)
+        self._lake = str(parts.settings.paths.lake)
+        self._lock: FolderLock | None = None
+        self._writer: SegmentWriter | None = None
+        self._broken: set[str] = set()
+        self._running: _Running | None = None
+        self._oldest_ns: int | None = None
+        self._synced_ns = self._compacted_ns = parts.clock.mono_ns()
+        self._newest_day = 0
+        self._due_ns: int | None = None
+        self._last = Compacted()
+        self._trouble = ""
+        for table in TABLES:
+            parts.metrics.recorded_rows_total.labels(table)
+
+    @cached_property
+    def _state(self) -> State:
+        """What an earlier run left: its cursor file, and the segments behind it."""
+        self._lock = FolderLock(self._folder)
+        file = self._folder / "cursor.json"
+        state = msgspec.json.decode(file.read_bytes(), type=State) if file.exists() else State()
+        for number in segment_numbers(self._folder):
+            for record in records_of(segment_path(self._folder, number)):
+                _follow(state, record, record.stream.split("}")[0].rpartition("{")[2])
+            state.upto = number
+        return state
+
+    @cached_property
+    def _feed(self) -> MarketFeed:
+        return MarketFeed(self._parts.symbols, resume=self._state.places)
+
+    def subscriptions(self) -> Sequence[Subscription]:
+        """The market of every symbol, behind what is recorded; scores, outcomes and reports as a group."""
+        market = [stream(name) for name in self._parts.symbols for stream in (streams.book, streams.trade)]
+        return [
+            *(Subscription(name, start=self._state.cursors.get(name, "0")) for name in market),
+            *(Subscription(name, group=NAME) for name in GROUPED),
+        ]
+
+    def start(self) -> None:
+        """Begin a segment; what an earlier run left goes into the lake. Raises SegmentsBusy, SegmentError."""
+        self._state.upto += 1
+        self._writer = SegmentWriter(segment_path(self._folder, self._state.upto))
+        self._due_ns = self._parts.clock.mono_ns() if len(segment_numbers(self._folder)) > 1 else None
+        self._parts.log.info("recorder_ready", segment=self._state.upto, streams=len(self._state.cursors))
+
+    def handle(self, received: Received) -> None:
+        """Record a message. Raises SegmentError for one of a group while the disk refuses: it comes again."""
+        if received.stream in GROUPED:
+            self._append(received, received.body)
+            self._open.write()
+        elif streams.is_market(received.stream):
+            for each in self._feed.order(received):
+                self._take(each)
+
+    def tick(self) -> None:
+        """Give up holes, sync when it is time, begin and end compactions."""
+        now_ns = self._parts.clock.mono_ns()
+        for each in self._feed.overdue(now_ns):
+            self._take(each)
+        self._keep(now_ns)
+        if self._running is not None and (done := self._running.job.poll()) is not None:
+            self._finish(done, now_ns)
+        due_ns = self._compacted_ns + self._compact_ns if self._due_ns is None else self._due_ns
+        if self._running is None and now_ns >= due_ns:
+            self._compact(now_ns)
+
+    def status(self) -> Mapping[str, Any]:
+        """The segment being written, what is not yet on the disk, and the last compaction."""
+        return {
+            "ready": self._writer is not None,
+            "segment": self._state.upto,
+            "records": self._writer.records if self._writer else 0,
+            "waiting_bytes": self._writer.waiting_bytes if self._writer else 0,
+            "held": self._feed.held(),
+            "lost": self._feed.lost,
+            "compacting": self._running is not None,
+            "last_compaction": {"rows": self._last.rows, "aside": len(self._last.aside), "error": self._last.error},
+            "trouble": self._trouble,
+        }
+
+    def stop(self) -> None:
+        """Sync, and bring everything into the lake; whatever does not get there stays in its segment."""
+        if self._writer is None:
+            return
+        now_ns = self._parts.clock.mono_ns()
+        self._keep(now_ns, must_sync=True)
+        if self._running is not None:
+            self._finish(self._running.job.wait(), now_ns)
+        self._compact(now_ns)
+        if self._running is not None:
+            self._finish(self._running.job.wait(), now_ns)
+        self._open.close()
+        if not self._open.records:
+            self._open.path.unlink(missing_ok=True)
+        self._writer = None
+        if self._lock is not None:
+            self._lock.close()
+
+    @property
+    def _open(self) -> SegmentWriter:
+        if self._writer is None:
+            raise SegmentError("the recorder has not been started; call start first")
+        return self._writer
+
+    def _take(self, each: Received | Lost) -> None:
+        """Record a market message; behind a loss, and behind one that could not be taken, the next book is a reset."""
+        if isinstance(each, Lost):
+            self._broken.add(each.symbol)
+            self._parts.log.warning("market_not_recorded", symbol=each.symbol, expected=each.expected, seen=each.seen)
+            return
+        body = each.body
+        if isinstance(body, BookImage):
+            if any(len(side) != LEVELS for side in (body.bid_ticks, body.bid_lots, body.ask_ticks, body.ask_lots)):
+                self._broken.add(body.symbol)
+                raise BadEvent(f"{body.symbol}: image {body.sequence} has not {LEVELS} levels a side; not recorded")
+            if body.symbol in self._broken:
+                self._broken.discard(body.symbol)
+                body = replace(body, flags=body.flags | BOOK_RESET)
+        if self._open.waiting_bytes > MOST_WAITING:
+            self._broken.add(body.symbol)
+            return
+        self._append(each, body)
+
+    def _append(self, received: Received, body: Message) -> None:
+        header, state = received.header, self._state
+        day = _day(state, body)
+        if day > self._newest_day:
+            # What still comes of the day before gets a moment to arrive, then that day goes into the lake.
+            if self._newest_day:
+                self._due_ns = self._parts.clock.mono_ns() + self._segment_ns
+            self._newest_day = day
+        kind = kind_of(body)
+        self._open.append(_ENCODE((kind, received.stream, received.entry_id, header.epoch, header.seq, day, body)))
+        if streams.is_market(received.stream):
+            state.cursors[received.stream] = received.entry_id
+            state.places[body.symbol] = (header.epoch, header.seq + 1)
+        if self._oldest_ns is None:
+            self._oldest_ns = self._parts.clock.mono_ns()
+
+    def _keep(self, now_ns: int, *, must_sync: bool = False) -> None:
+        """Write what waits, sync when it is time; a disk that refuses is told of once, and tried again."""
+        try:
+            if must_sync or now_ns - self._synced_ns >= self._segment_ns:
+                self._open.sync()
+                self._synced_ns, self._oldest_ns = now_ns, None
+            else:
+                self._open.write()
+            self._trouble = ""
+        except SegmentError as refused:
+            if not self._trouble:
+                self._alert("CRIT", str(refused))
+            self._trouble = str(refused)
+        lag_ns = 0 if self._oldest_ns is None else now_ns - self._oldest_ns
+        self._parts.metrics.recorder_lag_seconds.set(lag_ns / 1e9)
+
+    def _compact(self, now_ns: int) -> None:
+        """Close the segment, begin the next one, and start merging what is closed."""
+        self._due_ns, self._compacted_ns = None, now_ns
+        if not self._open.records and segment_numbers(self._folder)[0] == self._state.upto:
+            return
+        try:
+            self._open.sync()
+            writer = SegmentWriter(segment_path(self._folder, self._state.upto + 1))
+        except SegmentError as refused:
+            self._trouble = str(refused)
+            return
+        self._open.close()
+        self._writer = writer
+        state = State(
+            dict(self._state.cursors), dict(self._state.places), dict(self._state.latest_ns), self._state.upto
+        )
+        self._state.upto += 1
+        self._running = _Running(self._launch(self._folder, state.upto, self._lake), state.upto, state)
+
+    def _finish(self, done: Compacted, now_ns: int) -> None:
+        """Everything is in the lake: keep the cursor, and remove the segments. Else they stay for the next time."""
+        running, self._running, self._last = self._running, None, done
+        assert running is not None, "only a running compaction ends"  # noqa: S101
+        if done.error:
+            self._due_ns = now_ns + _RETRY_NS
+            self._alert("WARN", f"segments up to {running.upto} are not in the lake yet: {done.error}")
+            return
+        write_file(self._folder / "cursor.json", msgspec.json.encode(running.state))
+        for number in segment_numbers(self._folder):
+            if number <= running.upto:
+                segment_path(self._folder, number).unlink()
+        for table, rows in done.rows.items():
+            self._parts.metrics.recorded_rows_total.labels(table).inc(rows)
+        self._parts.log.info("compacted", upto=running.upto, **done.rows)
+        for aside in done.aside:
+            self._alert("WARN", f"{aside.rows} rows are in {aside.path} and not in the lake: {aside.reason}")
+        if done.unreadable:
+            self._alert("WARN", f"{done.unreadable} records up to segment {running.upto} could not be read")
+
+    def _alert(self, severity: Severity, text: str) -> None:
+        now_ns = self._parts.clock.wall_ns()
+        self._parts.log.error("recorder_alert", severity=severity, text=text)
+        alert = ControlEvent(
+            event="ALERT", severity=severity, source="", target="", reason="journal_error", by=NAME, at_ns=now_ns,
+            symbol="", route="", text=text,
+        )  # fmt: skip
+        self._parts.out.publish(streams.CONTROL, alert, message_id=f"{NAME}-{now_ns}")
+
+
+def _follow(state: State, record: Record, symbol: str) -> None:
+    """Bring a state behind a record of an earlier run."""
+    if streams.is_market(record.stream):
+        state.cursors[record.stream] = record.entry_id
+        state.places[symbol] = (record.epoch, record.seq + 1)
+        latest = f"{record.kind}:{symbol}"
+        state.latest_ns[latest] = max(state.latest_ns.get(latest, 0), record.day * _NS_PER_DAY)
+
+
+def _day(state: State, body: Message) -> int:
+    """Return the day of a row's partition: that of its event time, which for market data never goes back."""
+    if isinstance(body, BookImage | MarketTrade):
+        latest = f"{kind_of(body)}:{body.symbol}"
+        ns = max(body.exchange_ns, state.latest_ns.get(latest, 0))
+        state.latest_ns[latest] = ns
+        return ns // _NS_PER_DAY
+    if isinstance(body, Score | Outcome):
+        return body.t_ns // _NS_PER_DAY
+    return (getattr(body, "local_ns", 0) or 0) // _NS_PER_DAY
