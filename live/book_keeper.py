@@ -54,7 +54,7 @@ class BookKeeper:
         self.tape = TradeTape(contiguous=rule is not SequenceRule.BYBIT)
         self.ticker = TickerCheck()
         self.gaps = self.crossed = self.updates = self.trades = 0
-        self.book_mono_ns = self.trade_mono_ns = -1
+        self.book_mono_ns = self.trade_mono_ns = self.heard_mono_ns = -1
         self.image: BookImage | None = None
         self._rule = rule
         self._say = say
@@ -75,7 +75,7 @@ class BookKeeper:
 
     def start(self, local_ns: int, mono_ns: int) -> None:
         """Say that nothing is known yet. From now on silence counts."""
-        self.book_mono_ns = mono_ns
+        self.book_mono_ns = self.heard_mono_ns = mono_ns
         self._say(BookStatus(self.symbol.name, "syncing", "start", 0, 0, local_ns))
 
     def on_book(self, event: BookDelta | BookSnapshot, mono_ns: int, *, is_repeat: bool = False) -> None:
@@ -92,7 +92,8 @@ class BookKeeper:
         if was_live and counts.stale > stale:
             self._old_in_a_row += 1
             return
-        self.book_mono_ns, self._old_in_a_row = mono_ns, 0
+        self.book_mono_ns = self.heard_mono_ns = mono_ns
+        self._old_in_a_row = 0
         if is_snapshot:
             self._asked_at = None
         if counts.gaps > gaps:
@@ -140,6 +141,10 @@ class BookKeeper:
         self.ticker.forget()
         if self.state == "live":
             self._move("stale", reason, local_ns)
+
+    def on_up(self, mono_ns: int) -> None:
+        """A socket for the symbol is there: silence counts from here."""
+        self.heard_mono_ns = mono_ns
 
     def on_silence(self, local_ns: int, mono_ns: int) -> None:
         """Nothing new came for too long: whatever we know may be wrong by now."""

@@ -126,7 +126,7 @@ class Collector:
             self._parts.log.warning("feed_down", symbols=item.symbols, reason=item.reason)
         elif isinstance(item, LineUp):
             for name in item.symbols:
-                self._keepers[name].book_mono_ns = self._clock.mono_ns()
+                self._keepers[name].on_up(self._clock.mono_ns())
 
     def _frame(self, frame: Frame) -> None:
         try:
@@ -232,7 +232,7 @@ class Collector:
 
     def _listen(self, name: str, keeper: BookKeeper, wall_ns: int, mono_ns: int) -> None:
         """Notice that a symbol is silent, whatever its socket says: first its streams anew, then the socket."""
-        if mono_ns - keeper.book_mono_ns <= self._silence_ns or keeper.state == "halted":
+        if mono_ns - keeper.heard_mono_ns <= self._silence_ns or keeper.state == "halted":
             self._tries[name] = 0
             return
         if mono_ns - self._tried_ns.get(name, -self._silence_ns) < self._silence_ns:
@@ -241,7 +241,7 @@ class Collector:
         self._tried_ns[name] = mono_ns
         tries = self._tries[name] = self._tries.get(name, 0) + 1
         others = [each for each in self._keepers.values() if each is not keeper and each.state != "halted"]
-        alone = any(mono_ns - each.book_mono_ns <= self._silence_ns for each in others)
+        alone = any(mono_ns - each.heard_mono_ns <= self._silence_ns for each in others)
         self._parts.log.warning("symbol_silent", symbol=name, tries=tries, alone=alone)
         if alone and tries == 1:
             self._feed.revive(name)

@@ -56,6 +56,7 @@ class VenueFeed:
         self._wires = wires
         self._clock = clock
         self._planned_ns = round(knobs.planned_reconnect_hours * 3_600e9)
+        self._steady_ns = round(knobs.reconnect_max_seconds * 1e9)
         self._lines = [
             _Held(plan, Backoff(knobs.reconnect_seconds, knobs.reconnect_max_seconds, rng)) for plan in venue.lines()
         ]
@@ -99,7 +100,8 @@ class VenueFeed:
     def reconnect(self, symbol: str, reason: str) -> None:
         """Give up the line that carries a symbol's book and open another one."""
         for each in self._lines:
-            if each.plan.has_books and symbol in each.plan.symbols and each.retry_ns is None:
+            # A line that is being opened is left to it: several of its symbols may be silent at once.
+            if each.plan.has_books and symbol in each.plan.symbols and each.opened_ns >= 0:
                 self._drop(each)
                 self._again(each, reason)
 
@@ -172,7 +174,6 @@ class VenueFeed:
         elif message.line == each.next_name:
             each.held.append(Frame(message.local_ns, message.payload, "", True))
         else:
-            each.backoff.reset()
             items.append(Frame(message.local_ns, message.payload))
 
     def _answer(self, answer: Answer) -> Item:
@@ -190,6 +191,9 @@ class VenueFeed:
     def _look(self, each: _Held, items: list[Item]) -> None:
         """Do what has become due on a line."""
         now = self._clock.mono_ns()
+        if each.opened_ns >= 0 and now - each.opened_ns >= self._steady_ns:
+            # Not at the first frame: a venue that greets us and hangs up would be asked again without a pause.
+            each.backoff.reset()
         if each.retry_ns is not None:
             if now >= each.retry_ns:
                 self._open(each)
