@@ -7,7 +7,7 @@ second time.
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from bus import streams
 from bus.codec import encode_dead
@@ -18,20 +18,24 @@ from bus.reader import RedisReader
 from bus.wire import Command, Wire, address, pack, payload, refusal
 
 TIMEOUT_SECONDS = 2.0
-"""A reply that takes longer is lost; the caller may be asked by others meanwhile."""
+"""A reply that takes longer counts as lost, and the connection as broken."""
+BLOCK_MS = 2_000
+"""How long the server keeps a read that finds nothing; the reader then sends it again, and so notices silence."""
 _OLDEST = (7, 0)
 
 
 class RedisBus:
     """See bus.protocol.Bus. Several threads may use it; its readers belong to one thread each.
 
-    `url` is redis://, rediss:// or unix://. Nothing is connected before the first call.
+    `url` is redis://, rediss:// or unix://; `timeout` in seconds. Nothing is connected before the first call.
     """
 
-    def __init__(self, url: str, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, url: str, timeout: float = TIMEOUT_SECONDS, *, block_ms: int = BLOCK_MS) -> None:
         self.url = url
         self.address = address(url)
-        self._timeout = timeout
+        self.timeout = timeout
+        self.block_ms = block_ms
+        self._readers: list[RedisReader] = []
         self._wire: Wire | None = None
         self._lock = threading.Lock()
         self._doubtful: set[tuple[str, str]] = set()
@@ -64,7 +68,9 @@ class RedisBus:
         self, consumer: str, tails: Mapping[str, str], groups: Sequence[Group], waker: Waker | None = None
     ) -> RedisReader:
         """As Bus.reader."""
-        return RedisReader(self, consumer, tails, groups, waker)
+        self._readers = [each for each in self._readers if not each.closed]
+        self._readers.append(RedisReader(self, consumer, tails, groups, waker))
+        return self._readers[-1]
 
     def last_id(self, stream: str) -> str:
         """As Bus.last_id."""
@@ -179,12 +185,20 @@ class RedisBus:
 
     def open_wire(self) -> Wire:
         """Open a further connection. Raises BusUnavailable."""
-        return Wire(self.url, self._timeout)
+        return Wire(self.url, self.timeout)
 
     def close(self) -> None:
-        """As Bus.close; a later call would connect again."""
+        """As Bus.close, those of its readers too; a later call would connect again."""
+        for reader in self._readers:
+            reader.close()
         with self._lock:
             self._break()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     def _ask(self, commands: Sequence[Command], *, whole: bool = False, again: bool = True) -> list[Any]:
         """Send commands in one write and return their replies, errors among them; `whole` does all or none.
@@ -222,7 +236,7 @@ class RedisBus:
         if now < self._retry_at:
             raise BusUnavailable(f"{self.address} did not answer; the next try is in {self._retry_at - now:.2f} s")
         try:
-            self._wire = Wire(self.url, self._timeout)
+            self._wire = Wire(self.url, self.timeout)
         except BusUnavailable:
             self._wait = min(1.0, max(0.02, self._wait * 2))
             self._retry_at = time.monotonic() + self._wait

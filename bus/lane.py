@@ -14,10 +14,6 @@ from bus.wire import MISSING, Command, Wire, pack
 
 COUNT = 500
 """Most entries of one stream that a read returns."""
-BLOCK_MS = 2_000
-"""How long the server keeps a read that finds nothing; it is sent again then."""
-_SILENCE = 2.0
-"""Seconds behind that after which the connection counts as dead, though nobody closed it."""
 _new = tuple.__new__
 
 
@@ -27,7 +23,7 @@ class Lane:
     `streams` maps each to the id to read behind, kept up to date here for tails; `>` for groups.
     """
 
-    def __init__(self, wire: Wire, group: str, consumer: str, streams: dict[str, str]) -> None:
+    def __init__(self, wire: Wire, group: str, consumer: str, streams: dict[str, str], block_ms: int) -> None:
         self.wire = wire
         self.group = group
         self.streams = streams
@@ -35,6 +31,7 @@ class Lane:
         self.blocking = False
         self.unsure: dict[tuple[str, str], list[str]] = {}
         """Acknowledgements sent with the read under way."""
+        self._block_ms = block_ms
         self._order = sorted(streams, key=lambda name: name != CONTROL)
         self._names = {name.encode(): name for name in streams}
         self._sent_at = 0.0
@@ -92,13 +89,13 @@ class Lane:
         code = str(reply).partition(" ")[0]
         return bool(self.group) and code in ("NOGROUP", "UNBLOCKED")
 
-    def check_silence(self, now: float) -> None:
+    def check_silence(self, now: float, timeout: float) -> None:
         """Raise BusUnavailable when the server owes a reply for too long: half-open connections look like that."""
-        if self.busy and now - self._sent_at > BLOCK_MS / 1_000 + _SILENCE:
+        if self.busy and now - self._sent_at > self._block_ms / 1_000 + timeout:
             raise BusUnavailable(f"the server has been silent for {now - self._sent_at:.1f} s on a read")
 
     def _packed(self, *, block: bool) -> bytes:
-        wait: Command = ("BLOCK", BLOCK_MS) if block else ()
+        wait: Command = ("BLOCK", self._block_ms) if block else ()
         cursors = [self.streams[name] for name in self._order]
         return pack([(*self._head, "COUNT", COUNT, *wait, "STREAMS", *self._order, *cursors)])
 

@@ -5,6 +5,7 @@ Held equal to a real server by a Hypothesis state machine (tests/bus/test_equali
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import Self
 
 from bus import streams
 from bus.codec import encode_dead
@@ -61,25 +62,25 @@ class MemoryBus:
         """As Bus.last_id."""
         self._lose(self.fault("last_id"), "last_id")
         held = self._streams.get(stream)
-        return write(held.last) if held else "0-0"
+        return write(held.last) if held is not None else "0-0"
 
     def recent(self, stream: str, count: int) -> list[Entry]:
         """As Bus.recent."""
         self._lose(self.fault("recent"), "recent")
         held = self._streams.get(stream)
-        return held.newest(count) if held else []
+        return held.newest(count) if held is not None else []
 
     def depth(self, stream: str, group: str) -> Depth:
         """As Bus.depth."""
         self._lose(self.fault("depth"), "depth")
         held = self._streams.get(stream)
-        return held.depth(group) if held else Depth(0, 0, 0, 0)
+        return held.depth(group) if held is not None else Depth(0, 0, 0, 0)
 
     def trim(self, stream: str, min_id: str) -> int:
         """As Bus.trim; exactly, where a server leaves a few more."""
         lost = self.fault("trim")
         held = self._streams.get(stream)
-        gone = held.trim(parse(min_id)) if held else 0
+        gone = held.trim(parse(min_id)) if held is not None else 0
         self._lose(lost, "trim")
         return gone
 
@@ -87,7 +88,7 @@ class MemoryBus:
         """As Bus.trimmable."""
         self._lose(self.fault("trimmable"), "trimmable")
         held = self._streams.get(stream)
-        return write(held.needed()) if held else "0-0"
+        return write(held.needed()) if held is not None else "0-0"
 
     def dead_letter(self, entry: Entry, group: str, error: str) -> None:
         """As Bus.dead_letter."""
@@ -95,7 +96,7 @@ class MemoryBus:
         aside = self.stream(streams.dead_letters(entry.stream))
         aside.add(aside.next_key(self.now_ms()), encode_dead(entry, group, error))
         held = self._streams.get(entry.stream)
-        if held and group in held.groups:
+        if held is not None and group in held.groups:
             held.groups[group].pending.pop(parse(entry.id), None)
         self._lose(lost, "dead_letter")
 
@@ -130,6 +131,12 @@ class MemoryBus:
 
     def close(self) -> None:
         """Nothing to give up."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     # What follows is not the protocol's: the inside that readers work on, and faults.
 

@@ -57,7 +57,7 @@ class MemoryReader:
         self._tails: dict[str, Key] = {}
         for stream, start in tails.items():
             held = bus.existing(stream)
-            self._tails[stream] = (held.last if held else ZERO) if start == "$" else parse(start)
+            self._tails[stream] = (held.last if held is not None else ZERO) if start == "$" else parse(start)
         for group in groups:
             stream_held = bus.stream(group.stream)
             start_key = stream_held.last if group.start == "$" else parse(group.start)
@@ -145,7 +145,7 @@ class MemoryReader:
     def _send_acks(self) -> None:
         for entry in self._waiting:
             held = self._bus.existing(entry.stream)
-            if held and entry.group in held.groups:
+            if held is not None and entry.group in held.groups:
                 held.groups[entry.group].pending.pop(parse(entry.id), None)
         self._waiting.clear()
 
@@ -153,7 +153,7 @@ class MemoryReader:
         found: list[Entry] = []
         for name, cursor in self._tails.items():
             held = self._bus.existing(name)
-            new = held.behind(cursor, COUNT) if held else ()
+            new = held.behind(cursor, COUNT) if held is not None else ()
             if new and advance:
                 self._tails[name] = new[-1][0]
             found += [entry for _, entry in new]

@@ -27,6 +27,8 @@ class Server(Protocol):
     """What a reader asks of the bus that made it, over the connection for commands."""
 
     address: str
+    timeout: float
+    block_ms: int
 
     def ask(self, command: Command) -> Any:
         """Send one command that may be repeated and return its reply."""
@@ -75,6 +77,7 @@ class RedisReader:
         self._retry_at = 0.0
         self._wait = 0.0
         self._recover = True
+        self.closed = False
         self._begin()
         self._connect()
 
@@ -128,6 +131,7 @@ class RedisReader:
 
     def close(self) -> None:
         """As Reader.close; acknowledgements that wait are not sent."""
+        self.closed = True
         self._drop()
 
     # Reading
@@ -148,7 +152,7 @@ class RedisReader:
             now = time.monotonic()
             if found or woken or now >= deadline:
                 for lane in self._lanes:
-                    lane.check_silence(now)
+                    lane.check_silence(now, self._server.timeout)
                 return found
 
     def _looked(self, timeout_ms: float, mended: set[Lane]) -> tuple[list[Entry], bool]:
@@ -316,10 +320,9 @@ class RedisReader:
         self._run_id = run_id
         names = list(dict.fromkeys(group.name for group in self._groups))
         if self._tails:
-            self._lanes.append(Lane(self._server.open_wire(), "", self._consumer, self._tails))
+            self._open_lane("", self._tails)
         for name in names:
-            streams = {group.stream: ">" for group in self._groups if group.name == name}
-            self._lanes.append(Lane(self._server.open_wire(), name, self._consumer, streams))
+            self._open_lane(name, {group.stream: ">" for group in self._groups if group.name == name})
         self._poller = select.poll()
         self._by_fd = {lane.wire.fileno(): lane for lane in self._lanes}
         for fd in self._by_fd:
@@ -327,6 +330,15 @@ class RedisReader:
         if self._waker is not None:
             self._poller.register(self._waker.fileno(), select.POLLIN)
         self._recover = True
+
+    def _open_lane(self, group: str, streams: dict[str, str]) -> None:
+        wire = self._server.open_wire()
+        try:
+            lane = Lane(wire, group, self._consumer, streams, self._server.block_ms)
+        except BusUnavailable:
+            wire.close()
+            raise
+        self._lanes.append(lane)
 
     def _reconnect(self, timeout_ms: int) -> bool:
         """Try to connect when it is time for it; else wait for that, or for the waker, within the time-out."""
