@@ -85,7 +85,13 @@ def traded(tmp_path_factory: pytest.TempPathFactory) -> Traded:
     return live(tmp_path_factory.mktemp("traded"), whole, lost={4_000}, restart=7_500)
 
 
-def again(traded: Traded, folder: Path, table: str, change: Callable[[dict[str, NDArray[np.generic]]], None]) -> Lake:
+def untouched(columns: dict[str, NDArray[np.generic]]) -> None:
+    """Change nothing."""
+
+
+def again(
+    traded: Traded, folder: Path, table: str = "", change: Callable[[dict[str, NDArray[np.generic]]], None] = untouched
+) -> Lake:
     """A copy of the lake with one partition changed."""
     old, new = Lake(traded.root), Lake.create(folder / "lake")
     for name in (BOOK, TRADES, LIVE_SCORES):
