@@ -39,6 +39,7 @@ _OUTCOMES_READ = 1_000
 _TOLD_AGAIN = 256
 """Newest endings of an earlier run that are published again, should the stream not show them."""
 _GRACE_NS = 2 * _SECOND_NS
+_SERVICES = ("collector", "signal_engine", "ai_scorer", "risk", "executor", "model_sync")
 _FILLS = ("partial", "filled", "canceled", "expired", "resolved")
 
 
@@ -115,7 +116,7 @@ class Risk:
             case Report():
                 self._take_report(body)
             case ControlEvent():
-                self._take_control(body)
+                self._take_control(body, received.header.writer)
             case Outcome():
                 self._untold.pop(body.candidate_id, None)
             case MarkPrice():
@@ -202,14 +203,15 @@ class Risk:
                 self._traded.take_markouts(key[1], values)
         self._traded.take_order(report, self._parts.clock.wall_ns())
 
-    def _take_control(self, event: ControlEvent) -> None:
+    def _take_control(self, event: ControlEvent, writer: str) -> None:
         if event.by == BY:
             return
         metrics = self._parts.metrics
-        if event.event in ("ROLLBACK", "PROMOTION"):
+        # What a live service says is counted where it is said; sensors and commands have no /metrics of ours.
+        if event.event in ("ROLLBACK", "PROMOTION") and writer not in _SERVICES:
             metrics.control_events_total.labels(event.event, event.severity).inc()
-        if event.event == "ROLLBACK":
-            metrics.rollback_total.labels(event.reason).inc()
+            if event.event == "ROLLBACK":
+                metrics.rollback_total.labels(event.reason).inc()
         if event.event == "RESUME":
             self._watch.resumed(event)
             folded = self._evidence.folded

@@ -188,7 +188,6 @@ class Watch:
         )  # fmt: skip
         id_ = f"risk-{call.event}-{call.reason}-{call.symbol}-{call.route}-{at_ns}".lower()
         self._parts.out.publish(CONTROL, event, message_id=id_)
-        self._parts.metrics.control_events_total.labels(call.event, call.severity).inc()
         self._parts.log.warning(
             "guard", event_kind=call.event, severity=call.severity, reason=call.reason, symbol=call.symbol,
             route=call.route, text=call.text,
