@@ -261,13 +261,16 @@ class StaleMarketGuard:
         return calls
 
     def on_silence(self, now_ns: int, seconds: float, *, was_seen: bool) -> list[Call]:
-        """Take how long the market has been silent. One that never spoke is told of, but nothing can be open on it."""
+        """Take how long the market has been silent. One that never spoke is told of and not halted: it has no book."""
         stale = seconds > self._stale_seconds
         if stale:
             self._recovery.reset()
         if self.silence.look(now_ns, bad=stale, clear=not stale) != "enter":
             return []
-        return self._halt("CRIT" if was_seen else "WARN", f"no book for {seconds:.1f} s")
+        text = f"no book for {seconds:.1f} s"
+        if was_seen:
+            return self._halt("CRIT", text)
+        return [Call("ALERT", "WARN", "stale_market", f"{text}, none at all so far", symbol=self._symbol)]
 
     def restore(self) -> None:
         """Go on with a halt that an earlier run began."""

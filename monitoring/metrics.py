@@ -40,6 +40,9 @@ FAIL_SAFE_REASONS = (
     "poison_message", "operator",
 )  # fmt: skip
 ROLLBACK_REASONS = ("winrate_delta", "onnx_parity_fail", "psi_feature", "ks_feature", "calibration", "operator")
+OUTCOMES = ("target", "stop", "timeout", "unresolved")
+CONTROL_EVENTS = ("MODE_SWITCH", "ROLLBACK", "PROMOTION", "HALT", "RESUME", "ALERT")
+SEVERITIES = ("INFO", "WARN", "CRIT")
 SWAP_REFUSALS = ("corrupt", "schema", "parity", "unreadable")
 
 _LATENCY_SECONDS = (
@@ -219,6 +222,13 @@ class Metrics:
             self.scores_total.labels(slot)
             for reason in SWAP_REFUSALS:
                 self.model_swap_refused_total.labels(slot, reason)
+        for event in CONTROL_EVENTS:
+            for severity in SEVERITIES:
+                self.control_events_total.labels(event, severity)
+        for route in ROUTES:
+            self.fills_total.labels(route)
+            for outcome in OUTCOMES:
+                self.outcomes_total.labels(route, outcome)
         for symbol in symbols:
             self._touch_symbol(symbol)
 

@@ -176,11 +176,13 @@ def test_silence_is_crit_and_only_minutes_of_normal_depth_bring_it_back() -> Non
     assert kinds(_live(guard, 701, 702)) == [("RESUME", "INFO")]
 
 
-def test_a_market_that_never_spoke_is_a_warning() -> None:
-    """Nothing can be open on it."""
+def test_a_market_that_never_spoke_is_told_of_once() -> None:
+    """Nothing can be traded on it, so there is no halt that would outlast its first book by minutes."""
     guard = StaleMarketGuard("X", 15.0, 0.5, 300.0)
-    assert kinds(guard.on_silence(16 * S, 16.0, was_seen=False)) == [("HALT", "WARN")]
-    assert guard.is_halted
+    assert kinds(guard.on_silence(16 * S, 16.0, was_seen=False)) == [("ALERT", "WARN")]
+    assert guard.on_silence(17 * S, 17.0, was_seen=False) == []
+    assert not guard.is_halted
+    guard.restore()
     guard.reset()
     assert not guard.is_halted
 

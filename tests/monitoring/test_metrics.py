@@ -2,11 +2,28 @@
 
 import subprocess
 import sys
+import urllib.request
+from collections import Counter as Counted
+from typing import get_args
 
 import pytest
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from monitoring.metrics import Metrics, process_metrics
+from bus.messages import ControlKind, Route, Severity
+from live.watch import REASONS
+from monitoring.metrics import (
+    BUCKETS,
+    CONTROL_EVENTS,
+    DROP_MODES,
+    FAIL_SAFE_REASONS,
+    GATES,
+    OUTCOMES,
+    ROLLBACK_REASONS,
+    ROUTES,
+    SEVERITIES,
+    Metrics,
+    process_metrics,
+)
 from tests.style_bar import ROOT
 
 
@@ -79,3 +96,99 @@ def test_importing_registers_nothing() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout == "False True\n"
+
+
+RUNBOOK = {
+    "precision": (), "winrate_rolling": ("route",), "winrate_baseline_active": (), "ece_online": (), "brier_online": (),
+    "avg_markout_100ms": ("route",), "avg_markout_500ms": ("route",), "avg_markout_1000ms": ("route",),
+    "fill_rate_rolling": ("route",), "cancel_to_fill_ratio": ("route",), "trades_per_hour": (),
+    "psi_feature": ("feature",), "ks_feature": ("feature",), "rollback_total": ("reason",),
+    "exec_ladder_aggressiveness_total": ("bucket",), "warmup_drop_total": ("symbol",),
+    "liquidity_by_side": ("symbol", "side"), "near_liq_guard": ("symbol",), "fail_safe_trigger_total": ("reason",),
+    "mode_switch_total": ("from", "to"), "backpressure_total": ("mode",), "parquet_gap_detected_ms": ("symbol",),
+    "exchange_reference_mismatch_total": ("symbol",), "sample_canary": (), "winrate_canary": (),
+    "onnx_parity_fail_total": (), "rolling_precision": ("route",),
+}  # fmt: skip
+"""What the operator's runbook names, with the labels it names (and those that tell symbols and routes apart)."""
+
+
+def _declared() -> dict[str, tuple[str, ...]]:
+    """Every metric of ours by the name it is exposed under, with its labels."""
+    metrics = Metrics(CollectorRegistry())
+    found = {}
+    for metric in vars(metrics).values():
+        if isinstance(metric, Counter | Gauge | Histogram):
+            suffix = "_total" if isinstance(metric, Counter) else ""
+            found[metric._name + suffix] = metric._labelnames
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(RUNBOOK))
+def test_the_runbooks_metrics_are_there_under_its_names(name: str) -> None:
+    """An operator who types the name finds the series, with the labels that are written there."""
+    assert _declared()[name] == RUNBOOK[name]
+
+
+def test_attributes_are_named_as_they_are_exposed() -> None:
+    """So that code and panels can be searched for the same word."""
+    metrics = Metrics(CollectorRegistry())
+    for attribute, metric in vars(metrics).items():
+        if isinstance(metric, Counter):
+            assert metric._name + "_total" == attribute
+        elif isinstance(metric, Gauge | Histogram):
+            assert metric._name == attribute
+
+
+def test_every_counter_whose_labels_are_known_is_born_at_0() -> None:
+    """An alert on an increase would not see the first event of a series that is born at 1."""
+    metrics = Metrics(CollectorRegistry())
+    metrics.touch(["BTCUSDT", "ETHUSDT"])
+    born = Counted()
+    for family in metrics.registry.collect():
+        for sample in family.samples if family.type == "counter" else ():
+            assert sample.value == 0.0
+            born[sample.name] += 1
+    wanted = {
+        "fail_safe_trigger_total": len(FAIL_SAFE_REASONS), "rollback_total": len(ROLLBACK_REASONS),
+        "mode_switch_total": 2, "backpressure_total": len(DROP_MODES),
+        "exec_ladder_aggressiveness_total": len(BUCKETS), "warmup_drop_total": 2,
+        "gate_drop_total": 2 * len(GATES), "approvals_total": 2 * len(ROUTES),
+        "exchange_reference_mismatch_total": 2, "onnx_parity_fail_total": 1, "fills_total": len(ROUTES),
+        "outcomes_total": len(ROUTES) * len(OUTCOMES),
+        "control_events_total": len(CONTROL_EVENTS) * len(SEVERITIES),
+    }  # fmt: skip
+    assert {name: born[name] for name in wanted} == wanted
+
+
+def test_touching_again_loses_no_count() -> None:
+    """Services of one process touch the same metrics."""
+    metrics = Metrics(CollectorRegistry())
+    metrics.touch(["BTCUSDT"])
+    metrics.rollback_total.labels("operator").inc()
+    metrics.touch(["BTCUSDT"])
+    assert metrics.registry.get_sample_value("rollback_total", {"reason": "operator"}) == 1.0
+
+
+def test_label_values_are_those_of_the_messages() -> None:
+    """A reason or a route that is said on the bus has its series."""
+    assert get_args(Route) == ROUTES
+    assert get_args(ControlKind) == CONTROL_EVENTS
+    assert get_args(Severity) == SEVERITIES
+    assert set(REASONS) < set(FAIL_SAFE_REASONS)
+
+
+def test_the_page_is_served_without_a_creation_time_beside_each_counter() -> None:
+    """On a port of the system's choice; `_created` series would double the page."""
+    metrics = Metrics(CollectorRegistry())
+    metrics.touch(["BTCUSDT"])
+    with urllib.request.urlopen(f"http://127.0.0.1:{metrics.serve(0)}/metrics", timeout=10) as answer:
+        page = answer.read().decode()
+    assert 'mode_switch_total{from="real",to="paper"} 0.0' in page
+    assert "_created" not in page
+    assert page == metrics.render()
+
+
+def test_milliseconds_stand_beside_seconds() -> None:
+    """The runbook's unit, and Prometheus's."""
+    names = _declared()
+    assert names["parquet_gap_detected_ms"] == names["parquet_gap_detected_seconds"]
