@@ -15,6 +15,7 @@ from typing import Literal
 from bus.messages import BookImage, BookStatus, MarketTrade
 from live.backoff import Backoff
 from live.feed import Retiming
+from live.proven_range import ProvenRange, Renewal
 from live.ticker_check import TickerCheck
 from live.trade_tape import TradeTape
 from market.book import BookState, OrderBook
@@ -34,7 +35,8 @@ class BookKeeper:
     """The state machine of one symbol.
 
     `say` gets what is to be published, in order; `ask` is called with a reason whenever a snapshot is needed. A
-    snapshot that does not come within `answer_ns` is asked for again. Counts are totals since the start.
+    snapshot that does not come within `answer_ns` is asked for again. With `renews` the book is renewed before it
+    leaves the prices its snapshot told of (a replay has no snapshot to ask for). Counts are totals since the start.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class BookKeeper:
         answer_ns: int,
         steady_ns: int,
         retiming: Retiming | None = None,
+        renews: bool = False,
     ) -> None:
         self.symbol = symbol
         self.state: State = "syncing"
@@ -64,6 +67,9 @@ class BookKeeper:
         self._steady_ns = steady_ns
         self._retiming = retiming
         self._book = OrderBook(symbol, rule)
+        self._range = ProvenRange() if renews and rule.joins_snapshot else None
+        self._next_range = ProvenRange()
+        self._renewal = Renewal(symbol, rule)
         self._reset = True
         self._last_ns = 0
         self._old_in_a_row = 0
@@ -85,7 +91,9 @@ class BookKeeper:
         book, counts = self._book, self._book.counts
         was_live, is_snapshot = book.state is BookState.LIVE, isinstance(event, BookSnapshot)
         known = is_repeat and event.sequence <= book.sequence
-        if is_snapshot and was_live and (self._rule.joins_snapshot or known):
+        self._renewal.apply(event)
+        if isinstance(event, BookSnapshot) and was_live and (self._rule.joins_snapshot or known):
+            self._next_range.note(event)
             return
         stale, gaps, too_old = counts.stale, counts.gaps, counts.snapshots_too_old
         book.apply(event)
@@ -94,8 +102,10 @@ class BookKeeper:
             return
         self.book_mono_ns = self.heard_mono_ns = mono_ns
         self._old_in_a_row = 0
-        if is_snapshot:
+        if isinstance(event, BookSnapshot):
             self._asked_at = None
+            if self._range is not None:
+                self._range.note(event)
         if counts.gaps > gaps:
             self._fall("gap", mono_ns, event.local_ns)
         elif book.state is BookState.LIVE:
@@ -181,6 +191,8 @@ class BookKeeper:
 
     def _show(self, local_ns: int, mono_ns: int, *, reset: bool) -> None:
         """Tell the book as it stands, unless it cannot be."""
+        if self._range is not None and not self._is_proven(local_ns, mono_ns):
+            return
         bids, asks = self._book.top(LEVELS)
         self._reset |= reset
         if bids and asks and bids[0][0] > asks[0][0]:
@@ -227,6 +239,18 @@ class BookKeeper:
             self.symbol.name, exchange_ns, stamp, self._book.sequence, flags, bid_ticks, bid_lots, ask_ticks, ask_lots
         )
 
+    def _is_proven(self, local_ns: int, mono_ns: int) -> bool:
+        """Renew a book that nears the end of its snapshot; give one up that has passed it."""
+        if renewed := self._renewal.ready(self._book.sequence):
+            self._book, self._range, self._next_range = renewed, self._next_range, ProvenRange()
+        verdict = self._range.judge(*self._book.top(LEVELS)) if self._range is not None else "inside"
+        if verdict == "near" and self._renewal.begin(mono_ns):
+            self._ask("near_range_end")
+        elif verdict == "beyond":
+            self._resync("beyond_range", mono_ns, local_ns)
+            return False
+        return True
+
     def _cross(self, local_ns: int, mono_ns: int) -> None:
         """A crossed book is nobody's to see; the next image behind it starts windows anew, as in the lake."""
         self.crossed += 1
@@ -251,6 +275,7 @@ class BookKeeper:
             expected, seen = last.expected, last.seen
         self._crossed_since = self._live_since = None
         self.ticker.forget()
+        self._renewal.drop()
         self._reset = True
         self.state = "gap"
         self._say(BookStatus(self.symbol.name, "gap", reason, expected, seen, local_ns))

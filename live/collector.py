@@ -77,6 +77,7 @@ class Collector:
                 answer_ns=_ANSWER_NS,
                 steady_ns=round(knobs.reconnect_max_seconds * _NS_PER_SECOND),
                 retiming=self._feed.retiming,
+                renews=self._feed.answers,
             )
             self._keepers[symbol.name] = keeper
             keeper.start(self._clock.wall_ns(), self._clock.mono_ns())

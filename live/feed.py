@@ -75,12 +75,13 @@ class Feed(Protocol):
 
     `turns_clock`: the collector turns its clock to each frame's time (a replay as fast as it can be handled).
     `retiming` moves the venue's times, None leaves them; known after `start`. `has_marks` says that mark prices come
-    with it. `finished` means that nothing will come any more.
+    with it, `answers` that a snapshot can be asked for. `finished` means that nothing will come any more.
     """
 
     venue: str
     turns_clock: bool
     has_marks: bool
+    answers: bool
     retiming: Retiming | None
 
     @property

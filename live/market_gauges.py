@@ -1,4 +1,4 @@
-"""The collector's metrics: totals that keepers count for themselves, carried over a few times a second.
+"""The collector's metrics: totals that keepers count for themselves, carried over once a second.
 
 So a frame costs no locks.
 """
@@ -13,7 +13,7 @@ from market.columns import BOOK_ONE_SIDED
 from market.symbols import Symbol
 from monitoring.metrics import Metrics
 
-_EVERY_NS = 250_000_000
+_EVERY_NS = 1_000_000_000
 _BPS = 1e4
 
 
@@ -33,7 +33,7 @@ class MarketGauges:
     def refresh(
         self, keepers: Mapping[str, BookKeeper], feed: Feed, venue: Venue, mono_ns: int, *, at_once: bool = False
     ) -> None:
-        """Carry over what has changed, at most four times a second unless `at_once`."""
+        """Carry over what has changed, at most once a second unless `at_once`."""
         if mono_ns < self._due_ns and not at_once:
             return
         self._due_ns = mono_ns + _EVERY_NS

@@ -37,6 +37,7 @@ class ReplayFeed:
 
     venue = "binance"
     has_marks = False
+    answers = False
 
     def __init__(
         self,

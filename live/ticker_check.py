@@ -8,6 +8,7 @@ here, or one of the very same update; the two streams may run ahead of each othe
 from collections import deque
 
 from bus.messages import BookImage
+from market.columns import BOOK_ONE_SIDED
 from market.events import BookTicker
 
 _MOST_WAITING = 20_000
@@ -36,6 +37,10 @@ class TickerCheck:
 
     def book(self, sequence: int, image: BookImage) -> bool:
         """Take in our book after an update; return False when a ticker contradicts it, or an earlier one of ours."""
+        if image.flags & BOOK_ONE_SIDED:
+            # Half a touch is no ticker: what could be compared ends here.
+            self.forget()
+            return True
         self._books.append((sequence, (image.bid_ticks[0], image.bid_lots[0], image.ask_ticks[0], image.ask_lots[0])))
         if len(self._books) > _MOST_WAITING:
             self._books.popleft()

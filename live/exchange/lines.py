@@ -46,6 +46,7 @@ class VenueFeed:
 
     turns_clock = False
     has_marks = True
+    answers = True
     finished = False
     retiming: Retiming | None = None
 

@@ -375,3 +375,52 @@ def test_binance_never_shows_a_wrong_book(truth: Truth, data: st.DataObject) -> 
 def test_bybit_never_shows_a_wrong_book(truth: Truth, data: st.DataObject) -> None:
     """The same with the other rule of numbers."""
     check_never_wrong(truth, data)
+
+
+def deep(last: int, mid: int) -> BookSnapshot:
+    """A snapshot as deep as the venue gives, one tick a level."""
+    bids = tuple((mid - k, 5) for k in range(1, 1_001))
+    return BookSnapshot("BTCUSDT", last, last, last, bids, tuple((mid + k, 5) for k in range(1, 1_001)))
+
+
+def fallen(first: int, previous: int, old_bid: int, new_bid: int) -> BookDelta:
+    """The bids from one price down to another are gone, and asks have come."""
+    bids = tuple((price, 0) for price in range(old_bid, new_bid, -1))
+    return BookDelta("BTCUSDT", first, first, previous, first, first, bids, ((new_bid + 1, 5),))
+
+
+def renewing() -> Bench:
+    """A live bench whose book is renewed in time."""
+    bench = Bench()
+    bench.keeper = BookKeeper(
+        BTC, FUTURES, bench.said.append, bench.asked.append, Backoff(1.0, 8.0, Random(7)),
+        answer_ns=10 * SECOND, steady_ns=30 * SECOND, renews=True,
+    )  # fmt: skip
+    bench.keeper.start(1, 0)
+    bench.keeper.on_book(delta(9, 10, 8), 0)
+    bench.keeper.on_book(deep(9, 10_000), 0)
+    assert bench.keeper.state == "live"
+    return bench
+
+
+def test_a_book_that_nears_the_end_of_its_snapshot_is_renewed_unnoticed() -> None:
+    """A second snapshot is asked for; no state changes, no window begins anew, deep levels are there again."""
+    bench = renewing()
+    bench.keeper.on_book(fallen(11, 10, 9_999, 9_300), SECOND)
+    assert bench.asked == ["start", "near_range_end"]
+    bench.keeper.on_book(delta(12, 12, 11), 2 * SECOND)
+    bench.keeper.on_book(deep(12, 9_301), 2 * SECOND)
+    bench.keeper.on_book(delta(13, 13, 12), 2 * SECOND)
+    bench.keeper.on_book(fallen(14, 13, 9_300, 8_900), 3 * SECOND)
+    assert bench.images[-1].bid_ticks[0] == 8_900
+    assert bench.states == [("syncing", "start"), ("syncing", "start"), ("live", "joined")]
+    assert [image.flags for image in bench.images] == [BOOK_RESET, 0, 0, 0, 0]
+
+
+def test_a_book_that_has_passed_the_end_of_its_snapshot_is_given_up() -> None:
+    """What lies there shows only when it changes, so the best ten are not certain."""
+    bench = renewing()
+    shown = len(bench.images)
+    bench.keeper.on_book(fallen(11, 10, 9_999, 9_005), SECOND)
+    assert bench.states[-1] == ("gap", "beyond_range")
+    assert len(bench.images) == shown

@@ -32,6 +32,7 @@ class FakeFeed:
     venue = "binance"
     turns_clock = False
     has_marks = True
+    answers = True
     finished = False
     retiming: Retiming | None = None
 

@@ -3,6 +3,7 @@ from hypothesis import strategies as st
 
 from bus.messages import BookImage
 from live.ticker_check import TickerCheck
+from market.columns import BOOK_ONE_SIDED
 from market.events import BookTicker
 
 
@@ -34,6 +35,17 @@ def test_a_wrong_book_is_found_at_the_same_update_at_once() -> None:
     assert check.book(12, _image(99))
     assert not check.ticker(_ticker(13, 100))
     assert check.mismatched == 2
+
+
+def test_half_a_book_is_not_compared() -> None:
+    """No ticker tells of one side alone."""
+    check = TickerCheck()
+    check.ticker(_ticker(10, 100))
+    image = _image(100)
+    half = BookImage("BTCUSDT", 1, 1, 10, BOOK_ONE_SIDED, [0] * 10, [0] * 10, image.ask_ticks, image.ask_lots)
+    assert check.book(10, half)
+    assert check.book(11, _image(99))
+    assert (check.checked, check.mismatched) == (0, 0)
 
 
 def test_what_was_before_a_hole_is_not_compared() -> None:
