@@ -21,7 +21,8 @@ class Subscription(NamedTuple):
     """A stream a service reads.
 
     With a `group` every message is delivered at least once, across restarts. Without, the stream is followed from
-    `start`: `$` what comes from now on, `0` everything still there, or `recent:N` the newest N and what follows.
+    `start`: `$` what comes from now on, `0` everything still there, `recent:N` the newest N and what follows, or the
+    id of an entry, to go on behind it.
     """
 
     stream: str

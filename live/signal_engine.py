@@ -3,7 +3,8 @@
 Every event of a symbol goes through one `Stepper`; an image with BOOK_RESET, the first one after a start and the
 first one after a loss begin a session, that is windows with nothing in them. A candidate is said only while the book
 is live, the windows full, every feature finite and the image fresh. What is withheld uses up its bucket of the rule
-all the same: what live finds is always a part of what the pipelines find in the lake.
+all the same, and so does the bucket in which the windows of a session without a reset became full (the pipelines,
+whose windows are older, may have found theirs earlier in it): what live finds is a part of what they find in the lake.
 """
 
 from collections import Counter
@@ -34,7 +35,10 @@ Withheld = Literal["book_not_live", "old", "future", "not_finite"]
 
 @dataclass(slots=True)
 class _Market:
-    """One symbol: its kernel, the rule's clock, the book as it stands; `session_ns` 0 before a session began."""
+    """One symbol: its kernel, the rule's clock, the book as it stands.
+
+    `session_ns` is 0 before a session began; `is_late` until the first full windows of one that began without a reset.
+    """
 
     symbol: str
     stepper: Stepper
@@ -43,6 +47,7 @@ class _Market:
     session_ns: int = 0
     state: str = "unknown"
     is_warm: bool = False
+    is_late: bool = False
     candidates: int = 0
     lost: int = 0
     withheld: Counter[Withheld] = field(default_factory=Counter)
@@ -150,6 +155,9 @@ class SignalEngine:
             market.void()
             raise
         market.is_warm = is_valid
+        if is_valid and market.is_late:
+            market.is_late = False
+            market.gate.last_bucket = max(market.gate.last_bucket, self._rule.bucket(market.stepper.t_ns))
         if is_valid and (side := market.gate.step(market.stepper.t_ns, market.stepper.row, valid=1)):
             self._found(market, event, side)
 
@@ -229,6 +237,7 @@ def _fed(market: _Market, event: BookImage | MarketTrade) -> bool:
     if event.flags & BOOK_RESET or market.session_ns == 0:
         market.stepper.reset()
         market.session_ns = event.local_ns
+        market.is_late = not event.flags & BOOK_RESET
     market.image = event
     return market.stepper.book(
         event.exchange_ns, event.flags, event.bid_ticks, event.bid_lots, event.ask_ticks, event.ask_lots
