@@ -10,6 +10,9 @@ LiveError
 │   └── SegmentsBusy    another recorder writes into the folder
 ├── NotTradable         a symbol that the venue in use does not trade for us
 ├── RealModeRefused     what real orders need is not given: mode, keys, symbols as the venue has them
+├── JournalError        the executor's journal cannot be read or written: nothing may be sent
+│   ├── JournalBusy     another executor writes into it
+│   └── JournalDamaged  a record that was durable is not whole
 └── Fatal               an invariant of our own is broken, or we may not go on: the process ends, non-zero
 """
 
@@ -68,3 +71,15 @@ class ModelRefused(LiveError):
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
         self.reason = reason
+
+
+class JournalError(LiveError):
+    """The executor's journal cannot be read or written: nothing may be sent."""
+
+
+class JournalBusy(JournalError):
+    """Another executor writes into the journal."""
+
+
+class JournalDamaged(JournalError):
+    """A record of the journal that was durable is not whole."""

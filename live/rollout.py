@@ -48,10 +48,10 @@ def effective(config: Config, state: RolloutState | None, wall_ns: int) -> Rollo
 
 
 class RolloutWatch:
-    """Follows the rollout of one mirror; `problem` says why its state cannot be read, empty while it can."""
+    """Follows the rollout of one mirror since `started_ns`; `problem` says why its state cannot be read, or nothing."""
 
-    def __init__(self, config: Config, root: Path) -> None:
-        self._config, self._root = config, root
+    def __init__(self, config: Config, root: Path, started_ns: int) -> None:
+        self._config, self._root, self._started_ns = config, root, started_ns
         self._stamp: object = ()
         self._state: RolloutState | None = None
         self._fenced_epoch: int | None = None
@@ -74,8 +74,8 @@ class RolloutWatch:
         return _rollout(self._config, "disabled", 0.0, found.epoch, f"fenced: {self.fenced_by}")
 
     def fence(self, reason: str, at_ns: int) -> bool:
-        """Withdraw the canary until the epoch changes; False for a reason older than the state, which knew of it."""
-        if self._state is not None and at_ns < _nanoseconds(self._state.at.timestamp()):
+        """Withdraw the canary until the epoch changes; False for what whoever wrote the state, or started us, knew."""
+        if at_ns < (_nanoseconds(self._state.at.timestamp()) if self._state else self._started_ns):
             return False
         self._fenced_epoch, self.fenced_by = self._epoch, reason
         return True

@@ -31,6 +31,7 @@ class RealizedShare:
     def __init__(self, window: int = 1_000) -> None:
         self._routes: deque[bool] = deque(maxlen=window)
         self._canaries = 0
+        self.share = 0.0
 
     def add(self, route: Route) -> float:
         """Take a signal's route and return the share, this one included."""
@@ -38,4 +39,5 @@ class RealizedShare:
             self._canaries -= self._routes[0]
         self._routes.append(route == "canary")
         self._canaries += route == "canary"
-        return self._canaries / len(self._routes)
+        self.share = self._canaries / len(self._routes)
+        return self.share

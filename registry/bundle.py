@@ -85,6 +85,11 @@ class GraphScorer:
         self._run(row)
         return self._margin.item()
 
+    def answer(self, row: NDArray[np.float32]) -> tuple[float, float]:
+        """Return margin and probability of one row float32[F] from one run of the graph; raises BadRow like score."""
+        self._run(row)
+        return self._margin.item(), self._probability.item()
+
     def score_many(self, rows: NDArray[np.float32]) -> Scores:
         """Return margins float64[n] and probabilities float32[n] of rows float32[n, F], n >= 0; raises BadRow."""
         if (

@@ -62,7 +62,7 @@ def test_a_salt_makes_another_draw() -> None:
 
 def test_the_state_is_read_again_when_it_changes(tmp_path: Path) -> None:
     """Appearing, replaced, gone."""
-    watch = RolloutWatch(config(), tmp_path)
+    watch = RolloutWatch(config(), tmp_path, NOW_NS)
     assert watch.look(NOW_NS).epoch == 0
     write(tmp_path, state(canary_fraction=0.05))
     assert watch.look(NOW_NS) == Rollout("canary", 0.05, "s", 1, "promoted")
@@ -74,7 +74,7 @@ def test_the_state_is_read_again_when_it_changes(tmp_path: Path) -> None:
 
 def test_a_state_that_cannot_be_read_disables(tmp_path: Path) -> None:
     """Half a file gives nobody a share, says where, and heals when it is written anew."""
-    watch = RolloutWatch(config("full"), tmp_path)
+    watch = RolloutWatch(config("full"), tmp_path, NOW_NS)
     (tmp_path / ROLLOUT_FILE).write_bytes(b'{"epoch": 1, "mode": "ca')
     assert watch.look(NOW_NS).mode == "disabled"
     assert ROLLOUT_FILE in watch.problem
@@ -86,7 +86,7 @@ def test_a_state_that_cannot_be_read_disables(tmp_path: Path) -> None:
 def test_a_fence_holds_until_the_epoch_changes(tmp_path: Path) -> None:
     """Also when the file is written again with the same epoch."""
     write(tmp_path, state())
-    watch = RolloutWatch(config(), tmp_path)
+    watch = RolloutWatch(config(), tmp_path, NOW_NS)
     assert watch.look(NOW_NS).has_canary
     assert watch.fence("winrate_delta", NOW_NS)
     assert watch.look(NOW_NS) == Rollout("disabled", 0.0, "s", 1, "fenced: winrate_delta")
@@ -100,16 +100,24 @@ def test_a_fence_holds_until_the_epoch_changes(tmp_path: Path) -> None:
 def test_a_fence_of_before_the_state_is_known_to_it(tmp_path: Path) -> None:
     """Whoever wrote the state later has seen it: a restart does not fence the next canary by the last one's end."""
     write(tmp_path, state())
-    watch = RolloutWatch(config(), tmp_path)
+    watch = RolloutWatch(config(), tmp_path, NOW_NS)
     watch.look(NOW_NS)
     assert not watch.fence("old", round(AT.timestamp()) * 1_000_000_000 - 1)
     assert watch.look(NOW_NS).has_canary
 
 
+def test_without_a_state_a_fence_of_before_the_start_is_past(tmp_path: Path) -> None:
+    """Nothing but a restart ends a fence then, so an old one must not come back with it."""
+    watch = RolloutWatch(config(), tmp_path, NOW_NS)
+    assert not watch.fence("old", NOW_NS - 1)
+    assert watch.fence("new", NOW_NS)
+    assert not watch.look(NOW_NS).has_canary
+
+
 @pytest.mark.parametrize("mode", ["disabled", "full"])
 def test_a_fence_is_the_canarys_alone(tmp_path: Path, mode: str) -> None:
     """Where there is no canary there is nothing to withdraw."""
-    watch = RolloutWatch(config(mode), tmp_path)
+    watch = RolloutWatch(config(mode), tmp_path, NOW_NS)
     watch.look(NOW_NS)
     watch.fence("winrate_delta", NOW_NS)
     assert watch.look(NOW_NS).mode == mode

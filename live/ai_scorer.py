@@ -1,0 +1,265 @@
+"""The scorer: every candidate judged by the active, the shadow and the canary model in one pass, routed, and approved
+where the model of its route says yes.
+
+A candidate is scored once: one that comes again finds its score remembered, also from before a restart. What the models
+are comes from the mirror alone.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bus.messages import Approval, Candidate, ControlEvent, ModelSlot, Received, Score, Severity
+from bus.streams import APPROVED, CANDIDATES, CONTROL, SCORES
+from live.candidate_check import REASONS, Reason, Wanted, features, refusal
+from live.judging import Panel, approval, judge
+from live.model_slots import Change, Engine, LoadedModel, ModelSlots, Refusal
+from live.rollout import Rollout, RolloutWatch
+from live.routing import RealizedShare
+from live.service import Parts, Subscription
+from live.worker import Run, Worker, at_once
+from market.feature_spec import FEATURE_NAMES, schema_hash
+
+NAME: Final = "ai_scorer"
+MOST_REMEMBERED: Final = 4_096
+LOOK_NS: Final = 10_000_000
+"""Links and rollout are looked at this often."""
+_READ_AGAIN: Final = 256
+
+
+class AiScorer:
+    """The service. `run` has models loaded (a worker's thread unless told otherwise), `perf` is for latencies alone."""
+
+    name = NAME
+
+    def __init__(self, parts: Parts, run: Run | None = None, perf: Callable[[], int] = time.perf_counter_ns) -> None:
+        self._parts, self._perf = parts, perf
+        settings, mirror = parts.settings, parts.settings.registry.mirror
+        rule = settings.candidate.rule()
+        self._wanted = Wanted(frozenset(parts.symbols), schema_hash(), rule.id, settings.signals.ttl_ms * 1_000_000)
+        self._worker = Worker(f"{NAME}-models")
+        engine = Engine(self._wanted.schema_hash, rule, settings.label.rule())
+        self._slots = ModelSlots(mirror, engine, run or self._worker.submit, parts.wake)
+        self._watch = RolloutWatch(settings.rollout, mirror, parts.clock.wall_ns())
+        self._rollout = Rollout("disabled", 0.0, settings.rollout.seed, 0, "not started")
+        self._panel: Panel | None = None
+        self._looked_ns = parts.clock.mono_ns()
+        self._scores: OrderedDict[str, Score] = OrderedDict()
+        self._approved: OrderedDict[str, Approval] = OrderedDict()
+        self._told: set[tuple[str, ...]] = set()
+        self._realized = RealizedShare()
+        self._refused: dict[Reason, int] = dict.fromkeys(REASONS, 0)
+        for reason in REASONS:
+            parts.metrics.score_refused_total.labels(reason)
+
+    def subscriptions(self) -> Sequence[Subscription]:
+        """Candidates as a group, control events, and what it said itself before a restart."""
+        return [
+            Subscription(CANDIDATES, group=NAME),
+            Subscription(CONTROL, start=f"recent:{_READ_AGAIN}"),
+            Subscription(SCORES, start=f"recent:{_READ_AGAIN}"),
+            Subscription(APPROVED, start=f"recent:{_READ_AGAIN}"),
+        ]
+
+    def start(self) -> None:
+        """Load what the mirror holds; the registry is not asked."""
+        self._slots.look(at_once)
+        self._swap()
+        self._roll()
+        if self._panel is None:
+            self._alert("WARN", ("no_model",), f"no active model in {self._parts.settings.registry.mirror}")
+
+    def handle(self, received: Received) -> None:
+        """Score a candidate, heed a control event, or remember what an earlier run said."""
+        body = received.body
+        if isinstance(body, Candidate):
+            known = self._scores.get(body.id)
+            if known is None:
+                self._take(received, body)
+            elif known.approved and body.id not in self._approved:
+                self._approve_late(body, known)
+        elif isinstance(body, ControlEvent):
+            self._heed(body)
+        elif isinstance(body, Score):
+            _remember(self._scores, body.candidate_id, body)
+        elif isinstance(body, Approval):
+            _remember(self._approved, body.candidate_id, body)
+
+    def tick(self) -> None:
+        """Between two messages: put in models that are loaded, and look at links and rollout."""
+        now_ns = self._parts.clock.mono_ns()
+        if now_ns - self._looked_ns >= LOOK_NS:
+            self._looked_ns = now_ns
+            self._slots.look()
+            self._roll()
+        self._swap()
+
+    def status(self) -> Mapping[str, Any]:
+        """Models by slot, the rollout that holds, the canary's realized share, and what was refused."""
+        rollout, active, shadow = self._rollout, self._slots.model("active"), self._slots.model("shadow")
+        models = {"active": active, "shadow": shadow, "canary": shadow if rollout.has_canary else None}
+        return {
+            "ready": active is not None,
+            "text": "" if active else "no active model: nothing is approved; promote one, or start model_sync",
+            "models": {slot: {"id": each.id, "version": each.version} for slot, each in models.items() if each},
+            "rollout": {
+                "mode": rollout.mode,
+                "canary_fraction": rollout.canary_fraction,
+                "epoch": rollout.epoch,
+                "reason": rollout.reason,
+            },
+            "realized_fraction": self._realized.share,
+            "refused": {reason: count for reason, count in self._refused.items() if count},
+        }
+
+    def stop(self) -> None:
+        """End the worker; what it may still be loading is needed by nobody."""
+        self._worker.stop(1.0)
+
+    # Candidates
+
+    def _take(self, received: Received, candidate: Candidate) -> None:
+        """Score a candidate that may be scored, else count why not."""
+        reason = refusal(candidate, received.header, self._wanted, self._parts.clock.wall_ns())
+        if reason is None and self._panel is None:
+            reason = "no_model"
+        if reason is None:
+            row = features(candidate)
+            if np.isfinite(row).all():
+                self._score(candidate, row)
+                return
+            for index in np.flatnonzero(~np.isfinite(row)):
+                self._parts.metrics.feature_not_finite_total.labels(FEATURE_NAMES[index]).inc()
+            reason = "not_finite"
+        self._refuse(candidate, reason)
+
+    def _score(self, candidate: Candidate, row: NDArray[np.float32]) -> None:
+        panel = self._panel
+        assert panel is not None, "a candidate is scored only where there is an active model"  # noqa: S101
+        begin = self._perf()
+        score = judge(candidate, row, panel, self._throw_out_shadow)
+        leave = approval(candidate, score, panel, self._wanted.ttl_ns)
+        metrics = self._parts.metrics
+        metrics.score_seconds.observe((self._perf() - begin) / 1e9)
+        _remember(self._scores, candidate.id, score)
+        self._parts.out.publish(SCORES, score, message_id=candidate.id)
+        if leave is not None:
+            self._approve(leave)
+        for judgement in score.judgements:
+            metrics.scores_total.labels(judgement.slot).inc()
+        metrics.canary_fraction_realized.set(self._realized.add(score.route))
+
+    def _approve_late(self, candidate: Candidate, score: Score) -> None:
+        """A candidate that came again: say the approval that a crash swallowed, by the very score that was said."""
+        is_late = self._parts.clock.wall_ns() > candidate.local_ns + self._wanted.ttl_ns
+        leave = approval(candidate, score, self._panel, self._wanted.ttl_ns) if self._panel else None
+        if is_late or leave is None:
+            self._refuse(candidate, "stale" if is_late else "no_model")
+        else:
+            self._approve(leave)
+
+    def _approve(self, leave: Approval) -> None:
+        _remember(self._approved, leave.id, leave)
+        self._parts.out.publish(APPROVED, leave, message_id=leave.id)
+        self._parts.metrics.approvals_total.labels(leave.symbol, leave.route).inc()
+        self._parts.log.debug("approved", signal=leave.id, route=leave.route, model=leave.model_id)
+
+    def _refuse(self, candidate: Candidate, reason: Reason) -> None:
+        self._refused[reason] += 1
+        self._parts.metrics.score_refused_total.labels(reason).inc()
+        self._parts.log.debug("score_refused", signal=candidate.id, reason=reason)
+
+    # Models and rollout
+
+    def _swap(self) -> None:
+        """Put in what is loaded; the pause of it is what candidates wait."""
+        begin = self._perf()
+        changes = self._slots.take()
+        if not changes:
+            return
+        self._seat()
+        self._parts.metrics.model_swap_seconds.observe((self._perf() - begin) / 1e9)
+        for change in changes:
+            self._show(change)
+
+    def _seat(self) -> None:
+        active, shadow = self._slots.model("active"), self._slots.model("shadow")
+        self._panel = (
+            None if active is None else Panel(active, shadow, self._rollout, self._parts.settings.signals.shadow)
+        )
+
+    def _roll(self) -> None:
+        """Go by the rollout that holds now."""
+        rollout = self._watch.look(self._parts.clock.wall_ns())
+        if self._watch.problem:
+            self._alert("WARN", ("rollout", self._watch.problem), self._watch.problem)
+        if rollout == self._rollout:
+            return
+        before, self._rollout = self._rollout, rollout
+        self._seat()
+        self._parts.metrics.canary_fraction_target.set(rollout.canary_fraction)
+        self._parts.log.info("rollout", mode=rollout.mode, fraction=rollout.canary_fraction, reason=rollout.reason)
+        shadow = self._slots.model("shadow")
+        self._inform("canary", shadow if before.has_canary else None, shadow if rollout.has_canary else None)
+
+    def _heed(self, event: ControlEvent) -> None:
+        """Withdraw the canary at once when somebody says so."""
+        is_fence = event.event == "ROLLBACK" or (event.event == "HALT" and event.route == "canary")
+        if is_fence and self._watch.fence(event.reason, event.at_ns):
+            self._parts.log.warning("canary_fenced", reason=event.reason, by=event.by)
+            self._roll()
+
+    def _throw_out_shadow(self, error: Exception) -> None:
+        """A shadow that fails while it scores does so no more; another version may take its place."""
+        shadow = self._slots.throw_out("shadow")
+        self._seat()
+        if shadow is not None:
+            self._inform("shadow", shadow, None)
+            self._inform("canary", shadow if self._rollout.has_canary else None, None)
+            self._alert("CRIT", ("shadow", shadow.id, "failed"), f"shadow {shadow.id} failed to score: {error!r}")
+
+    def _show(self, change: Change) -> None:
+        """Count a change of the models, and tell of it."""
+        slot, metrics = change.slot, self._parts.metrics
+        if isinstance(change, Refusal):
+            metrics.model_swap_refused_total.labels(slot, change.reason).inc()
+            if change.reason == "parity":
+                metrics.onnx_parity_fail_total.inc()
+            text = f"{slot}: {change.bundle} refused ({change.reason}), the one before stays: {change.text}"
+            self._alert("CRIT", (slot, change.bundle, change.reason), text)
+            return
+        metrics.model_swaps_total.labels(slot).inc()
+        self._inform(slot, change.before, change.now)
+        if slot == "shadow" and self._rollout.has_canary:
+            self._inform("canary", change.before, change.now)
+        model, before = (each.id if each else "" for each in (change.now, change.before))
+        self._parts.log.info("model_swapped", slot=slot, model=model, before=before)
+
+    def _inform(self, slot: ModelSlot, before: LoadedModel | None, now: LoadedModel | None) -> None:
+        info = self._parts.metrics.model_info
+        for model, value in ((before, 0), (now, 1)):
+            if model is not None:
+                info.labels(slot, model.id, str(model.version)).set(value)
+
+    def _alert(self, severity: Severity, about: tuple[str, ...], text: str) -> None:
+        """Tell of something once."""
+        if about in self._told:
+            return
+        self._told.add(about)
+        now_ns = self._parts.clock.wall_ns()
+        self._parts.log.error("ai_scorer_alert", severity=severity, text=text)
+        alert = ControlEvent(
+            event="ALERT", severity=severity, source="", target="", reason="model_error", by=NAME, at_ns=now_ns,
+            symbol="", route="", text=text,
+        )  # fmt: skip
+        self._parts.out.publish(CONTROL, alert, message_id=f"{NAME}-{'-'.join(about)[:160]}-{now_ns}")
+
+
+def _remember(known: OrderedDict[str, Any], key: str, value: object) -> None:
+    known[key] = value
+    while len(known) > MOST_REMEMBERED:
+        known.popitem(last=False)
