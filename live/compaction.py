@@ -13,7 +13,6 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,8 +21,9 @@ import msgspec
 import numpy as np
 
 from bus.messages import KINDS, Message, Score
+from live.errors import LiveError
 from live.recorded_rows import Rows, row_of
-from live.segments import read_segment, segment_numbers, segment_path
+from live.segments import FolderLock, read_segment, segment_numbers, segment_path
 from registry.files import write_file
 
 _EPOCH = date(1970, 1, 1)
@@ -52,11 +52,15 @@ class Aside(msgspec.Struct, frozen=True):
 
 
 class Compacted(msgspec.Struct, frozen=True):
-    """What came of it: rows added by table, rows put aside, records of segments that could not be read."""
+    """What came of it: rows added by table, and rows put aside.
+
+    `unreadable` counts records that became no row, `torn` lists the segments that hold bytes which are no records.
+    """
 
     rows: dict[str, int] = {}
     aside: list[Aside] = []
     unreadable: int = 0
+    torn: list[int] = []
     error: str = ""
 
 
@@ -81,8 +85,15 @@ _BODIES: dict[str, "msgspec.msgpack.Decoder[Any]"] = {
 def compact(folder: Path, upto: int, lake_root: str) -> Compacted:
     """Merge every segment of a folder up to a number into the lake.
 
-    Raises what the lake raises when it cannot be written for now (busy, full, not there): nothing is lost, do it again.
+    Raises SegmentsBusy while another compaction is at work (one that a dead recorder left, say), and what the lake
+    raises when it cannot be written for now (busy, full, not there): nothing is lost, do it again.
     """
+    with FolderLock(folder, "compaction"):
+        return _merged(folder, upto, lake_root)
+
+
+def _merged(folder: Path, upto: int, lake_root: str) -> Compacted:
+    """Merge, alone: two that read a partition and then wrote it would lose what the first wrote."""
     from archive import errors  # noqa: PLC0415 - pyarrow: the services must not load it
     from archive.merging import merge  # noqa: PLC0415
     from archive.store import Lake  # noqa: PLC0415
@@ -103,7 +114,7 @@ def compact(folder: Path, upto: int, lake_root: str) -> Compacted:
             np.savez(content, allow_pickle=False, **columns)
             write_file(path, content.getvalue())
             aside.append(Aside(len(rows), str(why), str(path)))
-    return Compacted(dict(added), aside, gathered.unreadable)
+    return Compacted(dict(added), aside, gathered.unreadable, gathered.torn)
 
 
 class _Gathered:
@@ -113,20 +124,31 @@ class _Gathered:
         self.rows: dict[Place, Rows] = {}
         self.schema_hash = ""
         self.unreadable = 0
+        self.torn: list[int] = []
 
 
-def records_of(path: Path) -> Iterator[Record]:
-    """Yield the records of a segment. Raises msgspec.MsgspecError for one of another form."""
-    for data in read_segment(path):
-        yield _RECORD.decode(data)
+def read_records(path: Path) -> tuple[list[Record], int, int]:
+    """Return a segment's records, how many of its records are of another form, and its bytes that are none."""
+    data, unread = read_segment(path)
+    found, strange = [], 0
+    for each in data:
+        try:
+            found.append(_RECORD.decode(each))
+        except msgspec.MsgspecError:
+            strange += 1
+    return found, strange, unread
 
 
 def _gathered(folder: Path, upto: int) -> _Gathered:
     from archive.layout import TABLES  # noqa: PLC0415
 
     found = _Gathered()
-    for number in segment_numbers(folder):
-        for record in records_of(segment_path(folder, number)) if number <= upto else ():
+    for number in (number for number in segment_numbers(folder) if number <= upto):
+        records, strange, unread = read_records(segment_path(folder, number))
+        found.unreadable += strange
+        if unread:
+            found.torn.append(number)
+        for record in records:
             try:
                 body: Message = _BODIES[record.kind].decode(record.body)
                 row = row_of(body)
@@ -152,7 +174,7 @@ class InlineJob:
 
         try:
             self._done = compact(folder, upto, lake_root)
-        except ArchiveError as refused:
+        except (ArchiveError, LiveError) as refused:
             self._done = Compacted(error=str(refused))
 
     def poll(self) -> Compacted:

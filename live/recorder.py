@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from bus import streams
 from bus.codec import kind_of
 from bus.messages import BookImage, ControlEvent, MarketTrade, Message, Outcome, Received, Score, Severity
-from live.compaction import Compacted, Job, ProcessJob, Record, records_of
+from live.compaction import Compacted, Job, ProcessJob, Record, read_records
 from live.errors import SegmentError
 from live.market_feed import Key, Lost, MarketFeed
 from live.segments import FolderLock, SegmentWriter, segment_numbers, segment_path
@@ -89,9 +89,15 @@ class Recorder:
         """What an earlier run left: its cursor file, and the segments behind it."""
         self._lock = FolderLock(self._folder)
         file = self._folder / "cursor.json"
-        state = msgspec.json.decode(file.read_bytes(), type=State) if file.exists() else State()
+        try:
+            state = msgspec.json.decode(file.read_bytes(), type=State) if file.exists() else State()
+        except msgspec.MsgspecError as strange:
+            raise SegmentError(
+                f"{file}: wanted the recorder's cursor, found something else ({strange}); remove it, and everything "
+                f"that is still on the streams is recorded again (rows already in the lake are not doubled)"
+            ) from strange
         for number in segment_numbers(self._folder):
-            for record in records_of(segment_path(self._folder, number)):
+            for record in read_records(segment_path(self._folder, number))[0]:
                 _follow(state, record, record.stream.split("}")[0].rpartition("{")[2])
             state.upto = number
         return state
@@ -152,8 +158,13 @@ class Recorder:
 
     def stop(self) -> None:
         """Sync, and bring everything into the lake; whatever does not get there stays in its segment."""
-        if self._writer is None:
-            return
+        if self._writer is not None:
+            self._bring_in()
+        if self._lock is not None:
+            self._lock.close()
+
+    def _bring_in(self) -> None:
+        """Sync what waits, and compact until nothing is left to."""
         now_ns = self._parts.clock.mono_ns()
         self._keep(now_ns, must_sync=True)
         if self._running is not None:
@@ -165,8 +176,6 @@ class Recorder:
         if not self._open.records:
             self._open.path.unlink(missing_ok=True)
         self._writer = None
-        if self._lock is not None:
-            self._lock.close()
 
     @property
     def _open(self) -> SegmentWriter:
@@ -220,7 +229,7 @@ class Recorder:
             self._trouble = ""
         except SegmentError as refused:
             if not self._trouble:
-                self._alert("CRIT", str(refused))
+                self._alert("WARN", str(refused))
             self._trouble = str(refused)
         lag_ns = 0 if self._oldest_ns is None else now_ns - self._oldest_ns
         self._parts.metrics.recorder_lag_seconds.set(lag_ns / 1e9)
@@ -254,7 +263,9 @@ class Recorder:
             return
         write_file(self._folder / "cursor.json", msgspec.json.encode(running.state))
         for number in segment_numbers(self._folder):
-            if number <= running.upto:
+            if number in done.torn:
+                self._put_aside(number)
+            elif number <= running.upto:
                 segment_path(self._folder, number).unlink()
         for table, rows in done.rows.items():
             self._parts.metrics.recorded_rows_total.labels(table).inc(rows)
@@ -263,6 +274,14 @@ class Recorder:
             self._alert("WARN", f"{aside.rows} rows are in {aside.path} and not in the lake: {aside.reason}")
         if done.unreadable:
             self._alert("WARN", f"{done.unreadable} records up to segment {running.upto} could not be read")
+
+    def _put_aside(self, number: int) -> None:
+        """Keep a segment that was not read to its end: what is whole in it is in the lake."""
+        path = segment_path(self._folder, number)
+        kept = self._folder / "aside" / path.name
+        kept.parent.mkdir(exist_ok=True)
+        path.rename(kept)
+        self._alert("WARN", f"{kept}: holds bytes that are no records (a crash of the machine, or a bad disk)")
 
     def _alert(self, severity: Severity, text: str) -> None:
         now_ns = self._parts.clock.wall_ns()

@@ -8,7 +8,6 @@ import fcntl
 import os
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
@@ -29,19 +28,39 @@ def segment_numbers(folder: Path) -> list[int]:
     return sorted(int(path.stem) for path in folder.glob(f"*{_SUFFIX}"))
 
 
-def read_segment(path: Path) -> Iterator[bytes]:
-    """Yield the records of a segment; the first one that is not whole ends it."""
+def read_segment(path: Path) -> tuple[list[bytes], int]:
+    """Return the records of a segment, and how many bytes of it are none.
+
+    A record that was altered is passed over when another one follows it; what a crash tore ends the segment.
+    """
     data = path.read_bytes()
     if not data.startswith(_MAGIC):
-        return
-    view, place = memoryview(data), len(_MAGIC)
-    while place + _HEAD.size <= len(data):
-        length, checksum = _HEAD.unpack_from(data, place)
-        record = view[place + _HEAD.size : place + _HEAD.size + length]
-        if len(record) < length or zlib.crc32(record) != checksum:
-            return
-        yield bytes(record)
-        place += _HEAD.size + length
+        return [], len(data)
+    records, place, unread = [], len(_MAGIC), 0
+    while (record := _record_at(data, place)) is not None:
+        end = place + _HEAD.size + len(record)
+        if zlib.crc32(record) == _HEAD.unpack_from(data, place)[1]:
+            records.append(record)
+        elif end == len(data) or _is_whole(data, end):
+            unread += end - place
+        else:
+            break
+        place = end
+    return records, unread + len(data) - place
+
+
+def _record_at(data: bytes, place: int) -> bytes | None:
+    """Return the bytes that a record's length names, None when the file ends before."""
+    if place + _HEAD.size > len(data):
+        return None
+    start = place + _HEAD.size
+    end = start + _HEAD.unpack_from(data, place)[0]
+    return data[start:end] if end <= len(data) else None
+
+
+def _is_whole(data: bytes, place: int) -> bool:
+    record = _record_at(data, place)
+    return record is not None and zlib.crc32(record) == _HEAD.unpack_from(data, place)[1]
 
 
 class SegmentWriter:
@@ -59,6 +78,7 @@ class SegmentWriter:
         self._is_synced = True
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            _sync_folder(path.parent)
         except OSError as refused:
             raise _refusal(path, refused) from refused
         self._waiting += _MAGIC
@@ -110,17 +130,20 @@ class SegmentWriter:
 
 
 class FolderLock:
-    """One process at a time writes segments into a folder; the kernel frees the lock when it dies."""
+    """One process at a time does a thing to a folder's segments; the kernel frees the lock when it dies.
 
-    def __init__(self, folder: Path) -> None:
+    Raises SegmentsBusy when another one holds it.
+    """
+
+    def __init__(self, folder: Path, what: str = "recorder") -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        self._file = os.open(folder / f".{what}.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self.close()
             raise SegmentsBusy(
-                f"{folder}: another recorder writes here; wanted it to myself; end the other one, or give this one "
+                f"{folder}: another {what} is at work here; wanted it to myself; end the other one, or give this one "
                 f"another paths.var"
             ) from None
 
@@ -135,6 +158,14 @@ class FolderLock:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _refusal(path: Path, refused: OSError) -> SegmentError:

@@ -11,8 +11,8 @@ from archive.live_tables import LIVE_SCORES
 from archive.store import Lake
 from bus import streams
 from bus.messages import Body
-from live.compaction import Aside, Compacted, InlineJob, ProcessJob, compact, main, records_of
-from live.segments import SegmentWriter, segment_path
+from live.compaction import Aside, Compacted, InlineJob, ProcessJob, compact, main, read_records
+from live.segments import FolderLock, SegmentWriter, segment_path
 from market.feature_spec import COLUMN_NAMES
 from tests.archive.lakes import same
 from tests.live.bodies import S, outcome, score
@@ -81,14 +81,22 @@ def test_a_lake_that_is_busy_is_an_error_and_nothing_else(tmp_path: Path) -> Non
     assert "is writing it" in done[0].error
 
 
+def test_two_compactions_do_not_work_at_once(tmp_path: Path) -> None:
+    """One that a dead recorder left behind would write back a day it read before."""
+    segment(tmp_path, 1, [("score", score(), score().t_ns)])
+    with FolderLock(tmp_path, "compaction"):
+        assert "another compaction is at work" in ProcessJob(tmp_path, 1, str(tmp_path / "lake")).wait().error
+    assert InlineJob(tmp_path, 1, str(tmp_path / "lake")).wait().rows == {"live_scores": 1}
+
+
 def test_records_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
     """Of an unknown kind, or of another form: the others go in."""
     strange = msgspec.msgpack.encode(("weather", streams.SCORES, "1-1", 1, 1, 1, ["sunny"]))
     bent = msgspec.msgpack.encode(("score", streams.SCORES, "1-1", 1, 1, 1, ["no", "score"]))
     short = msgspec.msgpack.encode(("score", streams.SCORES, "1-1", 1, 1, 1, score(row=b"123")))
-    path = segment(tmp_path, 1, [("score", score(), score().t_ns)], strange, bent, short)
-    assert compact(tmp_path, 1, str(tmp_path / "lake")) == Compacted(rows={"live_scores": 1}, unreadable=3)
-    assert [each.kind for each in records_of(path)] == ["score", "weather", "score", "score"]
+    path = segment(tmp_path, 1, [("score", score(), score().t_ns)], strange, bent, short, b"no record at all")
+    assert compact(tmp_path, 1, str(tmp_path / "lake")) == Compacted(rows={"live_scores": 1}, unreadable=4)
+    assert [each.kind for each in read_records(path)[0]] == ["score", "weather", "score", "score"]
 
 
 def test_rows_the_lake_refuses_are_written_aside_once(tmp_path: Path) -> None:

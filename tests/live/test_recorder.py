@@ -1,5 +1,6 @@
 """The recorder: what was published is what the lake holds, row for row, through crashes, holes and midnights."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ from bus import streams
 from bus.messages import ControlEvent, MarketTrade, Received
 from live.clock import ManualClock
 from live.compaction import Compacted, InlineJob
-from live.errors import SegmentsBusy
+from live.errors import SegmentError, SegmentsBusy
 from live.recorder import Launch, Recorder
 from live.segments import segment_numbers
 from live.service import Parts, Subscription
@@ -355,6 +356,63 @@ def test_an_image_of_another_shape_is_refused_and_leaves_a_mark(tmp_path: Path, 
     fed(recorder, made_of, messages[place + 1 :])
     recorder.stop()
     assert np.count_nonzero(recorded(made_of, calm)[0].flags & BOOK_RESET) == 2
+
+
+def test_a_segment_with_a_torn_end_is_kept_beside(tmp_path: Path, calm: Market) -> None:
+    """What is whole in it is in the lake, what the tear took is read from the streams again; people can look at it."""
+    made_of = made(tmp_path)
+    messages = numbered(bodies(S, *calm))[:800]
+    first = begun(made_of)
+    fed(first, made_of, messages[:400])
+    settled(first, made_of)
+    kill(first)
+    path = made_of.var / "segments" / "0000000001.segment"
+    path.write_bytes(path.read_bytes()[:-5])
+    second = Recorder(made_of, InlineJob)
+    rest = behind(second.subscriptions(), messages)
+    second.start()
+    fed(second, made_of, rest)
+    settled(second, made_of)
+    second.stop()
+    book, trades = recorded(made_of, calm)
+    assert same(book, calm[0].slice(0, len(book)))
+    assert len(book) + len(trades) == len(messages)
+    assert [each.name for each in (made_of.var / "segments" / "aside").iterdir()] == [path.name]
+    assert "no records" in alerts(made_of)[0].text
+
+
+def test_a_cursor_that_is_none_is_refused(tmp_path: Path) -> None:
+    """With what to do about it."""
+    made_of = made(tmp_path)
+    (made_of.var / "segments").mkdir(parents=True)
+    (made_of.var / "segments" / "cursor.json").write_text('{"cursors": 5}')
+    recorder = Recorder(made_of, InlineJob)
+    with pytest.raises(SegmentError, match=r"cursor\.json.*remove it"):
+        recorder.subscriptions()
+    recorder.stop()
+
+
+def test_a_disk_that_refuses_is_told_of_once_and_loses_nothing(tmp_path: Path, calm: Market) -> None:
+    """Market data waits in memory; a score is not acknowledged."""
+    made_of = made(tmp_path)
+    recorder = begun(made_of)
+    messages = numbered(bodies(S, *calm))[:300]
+    good = recorder._open._file
+    recorder._open._file = os.open("/dev/full", os.O_WRONLY)
+    fed(recorder, made_of, messages[:200])
+    settled(recorder, made_of)
+    with pytest.raises(SegmentError, match="disk refused"):
+        recorder.handle(received(streams.SCORES, score()))
+    assert "disk refused" in recorder.status()["trouble"]
+    os.close(recorder._open._file)
+    recorder._open._file = good
+    fed(recorder, made_of, messages[200:])
+    settled(recorder, made_of)
+    recorder.stop()
+    book, trades = recorded(made_of, calm)
+    assert len(book) + len(trades) == len(messages)
+    assert [each.severity for each in alerts(made_of)] == ["WARN"]
+    assert recorder.status()["trouble"] == ""
 
 
 def test_two_recorders_do_not_share_a_folder(tmp_path: Path) -> None:

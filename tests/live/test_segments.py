@@ -25,7 +25,7 @@ def written(path: Path, records: list[bytes]) -> Path:
 def test_records_come_back(tmp_path_factory: pytest.TempPathFactory, records: list[bytes]) -> None:
     """In order, empty ones included."""
     path = segment_path(tmp_path_factory.mktemp("segments"), 1)
-    assert list(read_segment(written(path, records))) == records
+    assert read_segment(written(path, records)) == (records, 0)
 
 
 def test_a_torn_end_is_left_out_at_every_byte(tmp_path: Path) -> None:
@@ -35,22 +35,32 @@ def test_a_torn_end_is_left_out_at_every_byte(tmp_path: Path) -> None:
     torn = tmp_path / "torn"
     for length in range(len(whole)):
         torn.write_bytes(whole[:length])
-        found = list(read_segment(torn))
+        found, unread = read_segment(torn)
         assert found == records[: len(found)]
         assert len(found) < 3
+        held = 19 + sum(8 + len(record) for record in found)
+        assert unread == (length - held if length >= 19 else length)
     torn.write_bytes(whole)
-    assert list(read_segment(torn)) == records
+    assert read_segment(torn) == (records, 0)
 
 
-def test_an_altered_record_ends_the_segment(tmp_path: Path) -> None:
-    """A checksum says so; nothing made up is ever read."""
-    path = written(segment_path(tmp_path, 1), [b"first", b"second", b"third"])
+@pytest.mark.parametrize(("place", "left"), [(0, [b"second", b"third"]), (1, [b"first", b"third"]),
+                                             (2, [b"first", b"second"])])  # fmt: skip
+def test_an_altered_record_is_passed_over(tmp_path: Path, place: int, left: list[bytes]) -> None:
+    """A checksum says so; what follows is read, nothing made up ever is, and its bytes are counted."""
+    records = [b"first", b"second", b"third"]
+    path = written(segment_path(tmp_path, 1), records)
     data = bytearray(path.read_bytes())
-    data[-9] ^= 1
+    data[19 + sum(8 + len(record) for record in records[:place]) + 8] ^= 1
     path.write_bytes(data)
-    assert list(read_segment(path)) in ([b"first", b"second"], [b"first"])
+    assert read_segment(path) == (left, 8 + len(records[place]))
+
+
+def test_a_file_of_somebody_else_holds_no_records(tmp_path: Path) -> None:
+    """All of it is unread."""
+    path = segment_path(tmp_path, 1)
     path.write_bytes(b"something else altogether, but long enough")
-    assert list(read_segment(path)) == []
+    assert read_segment(path) == ([], 42)
 
 
 def test_records_wait_in_memory_until_written(tmp_path: Path) -> None:
@@ -61,7 +71,7 @@ def test_records_wait_in_memory_until_written(tmp_path: Path) -> None:
     assert path.stat().st_size == 0
     assert writer.waiting_bytes > 3
     writer.write()
-    assert list(read_segment(path)) == [b"one"]
+    assert read_segment(path) == ([b"one"], 0)
     assert (writer.waiting_bytes, writer.size_bytes) == (0, path.stat().st_size)
     writer.close()
     assert segment_numbers(tmp_path) == [7]
@@ -87,12 +97,13 @@ def test_a_disk_that_refuses_loses_nothing(tmp_path: Path) -> None:
     writer._file = good
     writer.sync()
     writer.close()
-    assert list(read_segment(path)) == [b"kept"]
+    assert read_segment(path) == ([b"kept"], 0)
 
 
 def test_one_recorder_a_folder(tmp_path: Path) -> None:
     """The second is refused with what to do, until the first has gone."""
-    with FolderLock(tmp_path / "new"), pytest.raises(SegmentsBusy, match=r"another recorder.*paths\.var"):
+    with FolderLock(tmp_path / "new"), pytest.raises(SegmentsBusy, match=r"another recorder is at work.*paths\.var"):
         FolderLock(tmp_path / "new")
-    FolderLock(tmp_path / "new").close()
+    with FolderLock(tmp_path / "new"), FolderLock(tmp_path / "new", "compaction"):
+        pass
     assert issubclass(SegmentsBusy, LiveError)
