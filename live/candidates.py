@@ -7,8 +7,9 @@ changes nothing.
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from bus.messages import BookImage, BookStatus, MarketTrade, Outcome, Score
+from bus.messages import BookImage, BookStatus, Outcome, Score
 from live.evidence import Ended, Folded, Opened, Record
 from live.market_feed import Event, Lost
 from live.markouts import HORIZONS_MS, Markouts
@@ -44,13 +45,15 @@ class _Traced:
         self.fills: Markouts[FillKey] = Markouts(self.touches)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What an event of the market made known: the row of a book, outcomes, markouts of fills by (report id, route)."""
 
     row: Row | None
     outcomes: list[Outcome]
     fills: list[tuple[FillKey, list[float]]]
+
+
+_NOTHING = Seen(None, [], [])
 
 
 class Candidates:
@@ -98,21 +101,21 @@ class Candidates:
     def see(self, event: Event) -> Seen:
         """See the market go on."""
         traced = self._traced[event.symbol]
+        if isinstance(event, BookImage):
+            return self._image(traced, event)
         if isinstance(event, Lost):
             traced.touches.void(LOST)
         elif isinstance(event, BookStatus) and event.state in _NOT_SEEN:
             traced.touches.void(BROKEN)
-        elif isinstance(event, BookImage):
-            return self._image(traced, event)
-        assert isinstance(event, Lost | BookStatus | MarketTrade)  # noqa: S101 - the feed hands out nothing else
-        return Seen(None, [], [])
+        return _NOTHING
 
     def _image(self, traced: _Traced, image: BookImage) -> Seen:
         row = traced.touches.add(
             image.exchange_ns, image.local_ns, image.bid_ticks[0], image.ask_ticks[0],
             resets=bool(image.flags & BOOK_RESET),
         )  # fmt: skip
-        outcomes = self._settled(traced.resolver.see(row), traced.markouts.see(row))
+        endings, markouts = traced.resolver.see(row), traced.markouts.see(row)
+        outcomes = self._settled(endings, markouts) if endings or markouts else []
         return Seen(row, outcomes, traced.fills.see(row))
 
     def _follow(self, opened: Opened) -> list[Outcome]:

@@ -185,14 +185,18 @@ class Evidence:
         self._is_dirty = True
         os.write(self._file, content)
 
-    def sync(self) -> None:
-        """Make what was appended survive a power cut, and rewrite a file that has become long. Raises OSError."""
-        if self._is_dirty:
-            os.fsync(self._file)
-            self._is_dirty = False
+    def to_sync(self) -> int | None:
+        """Return a descriptor of what was appended since the last call, for `synced`; None when nothing was.
+
+        A file that has become long is rewritten instead. Raises OSError and FileError.
+        """
         if self._size > LONGEST_BYTES:
             os.close(self._file)
-            self._file = self._rewrite()
+            self._file, self._is_dirty = self._rewrite(), False
+        if not self._is_dirty:
+            return None
+        self._is_dirty = False
+        return os.dup(self._file)
 
     def close(self) -> None:
         """End."""
@@ -230,3 +234,11 @@ class Evidence:
 def _framed(record: Record) -> bytes:
     body = _ENCODE(record)
     return len(body).to_bytes(4, "little") + zlib.crc32(body).to_bytes(4, "little") + body
+
+
+def synced(descriptor: int) -> None:
+    """Make what `to_sync` returned survive a power cut. Takes milliseconds: for another thread. Raises OSError."""
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

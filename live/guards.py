@@ -12,7 +12,8 @@ operator's RESUME: the guard forgets its episode and judges only what comes from
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
 
@@ -212,22 +213,26 @@ def liquidation_price(side: int, entry_price: float, size: float, margin: float,
     return (entry_price * size + margin) / (size * (1.0 + maintenance_rate))
 
 
-@dataclass(slots=True)
 class UsualDepth:
-    """The median depth of one side of a book over the last hour of normal depth, sampled every ten seconds."""
+    """The median depth of each side of a book over the last hour of normal depth, sampled every ten seconds."""
 
-    samples: deque[int] = field(default_factory=lambda: deque(maxlen=360))
-    _next_ns: int = 0
+    def __init__(self) -> None:
+        self.due_ns = 0
+        self._samples: tuple[deque[int], deque[int]] = (deque(maxlen=360), deque(maxlen=360))
+        self._medians: tuple[float, float] = (0.0, 0.0)
 
-    def take(self, now_ns: int, lots: int) -> None:
-        """Remember a sample, at most one each ten seconds."""
-        if now_ns >= self._next_ns:
-            self.samples.append(lots)
-            self._next_ns = now_ns + 10 * _NS
+    def take(self, now_ns: int, bid_lots: int, ask_lots: int) -> None:
+        """Remember a sample; the next one is due ten seconds later."""
+        self.due_ns = now_ns + 10 * _NS
+        for samples, lots in zip(self._samples, (bid_lots, ask_lots), strict=True):
+            samples.append(lots)
+        if len(self._samples[0]) >= 6:
+            self._medians = median(self._samples[0]), median(self._samples[1])
 
-    def is_normal(self, lots: int, share: float) -> bool:
-        """Whether so many lots are at least that share of the median; with a minute seen or less, any are."""
-        return lots > 0 and (len(self.samples) < 6 or lots >= share * median(self.samples))
+    def is_normal(self, bid_lots: int, ask_lots: int, share: float) -> bool:
+        """Whether both have at least that share of their median; before a minute was seen, whether they have any."""
+        bids, asks = self._medians
+        return bid_lots > 0 and ask_lots > 0 and bid_lots >= share * bids and ask_lots >= share * asks
 
 
 class StaleMarketGuard:
@@ -236,28 +241,31 @@ class StaleMarketGuard:
     Either way trading resumes only after `recover_seconds` in which every book had normal depth on both sides.
     """
 
-    def __init__(self, symbol: str, stale_seconds: float, depth_share: float, recover_seconds: float) -> None:
+    def __init__(
+        self, symbol: str, stale_seconds: float, depth_share: float, recover_seconds: float, levels: int
+    ) -> None:
         self.silence, self.hollow = Latch(), Latch(enter_ns=_NS)
         self._recovery = Latch(enter_ns=round(recover_seconds * _NS))
         self._symbol = symbol
         self._stale_seconds = stale_seconds
         self._share = depth_share
-        self._usual = (UsualDepth(), UsualDepth())
+        self._levels = levels
+        self._usual = UsualDepth()
         self.is_halted = False
 
-    def on_book(self, now_ns: int, bid_lots: int, ask_lots: int) -> list[Call]:
-        """Take the depth of both sides after an update; `now_ns` never goes back."""
-        sides = tuple(zip((bid_lots, ask_lots), self._usual, strict=True))
-        normal = all(usual.is_normal(lots, self._share) for lots, usual in sides)
+    def on_book(self, now_ns: int, bid_lots: Sequence[int], ask_lots: Sequence[int]) -> list[Call]:
+        """Take the lots of both sides after an update, level by level; `now_ns` never goes back."""
         self.silence.reset()
-        gone = self.hollow.look(now_ns, bad=not (bid_lots and ask_lots), clear=bool(bid_lots and ask_lots))
-        calls = self._halt("WARN", "a side of the book has no depth") if gone == "enter" else []
+        hollow = not (bid_lots[0] and ask_lots[0])
+        calls: list[Call] = []
+        if self.hollow.look(now_ns, bad=hollow, clear=not hollow) == "enter":
+            calls = self._halt("WARN", "a side of the book has no depth")
         if self.is_halted:
-            if self._recovery.look(now_ns, bad=normal, clear=False) == "enter":
+            depth = sum(bid_lots[: self._levels]), sum(ask_lots[: self._levels])
+            if self._recovery.look(now_ns, bad=self._usual.is_normal(*depth, self._share), clear=False) == "enter":
                 calls += self._resume()
-        elif bid_lots and ask_lots:
-            for lots, usual in sides:
-                usual.take(now_ns, lots)
+        elif now_ns >= self._usual.due_ns and not hollow:
+            self._usual.take(now_ns, sum(bid_lots[: self._levels]), sum(ask_lots[: self._levels]))
         return calls
 
     def on_silence(self, now_ns: int, seconds: float, *, was_seen: bool) -> list[Call]:

@@ -10,6 +10,7 @@ from evaluation.drift import Reference
 from live.schedules import (
     Found,
     Job,
+    Planned,
     Schedules,
     Worker,
     fetched_info,
@@ -20,6 +21,7 @@ from live.schedules import (
 from live.service import Parts
 
 _DRIFT_SECONDS = 30.0
+_SYNC_SECONDS = 1.0
 _FIRST_GAP_SCAN_SECONDS = 20.0
 _FIRST_REFERENCE_SECONDS = 5.0
 
@@ -37,20 +39,23 @@ class Inspections:
         self._schedules = Schedules(worker)
         self._known: set[str] = set()
 
-    def start(self, drift_inputs: DriftInputs, alert: Alert) -> None:
-        """Plan the looks; `drift_inputs` gives reference, rows and sides, or None."""
+    def start(self, drift_inputs: DriftInputs, sync: Planned, alert: Alert) -> None:
+        """Plan the looks, and the journal's fsync; `drift_inputs` gives reference, rows and sides, or None."""
         risk, now_ns = self._parts.settings.risk, self._parts.clock.mono_ns()
         self._alert = alert
         self._drift_inputs = drift_inputs
         every = self._schedules.every
         every("gaps", risk.gap_scan_minutes * 60, _FIRST_GAP_SCAN_SECONDS, now_ns, self._gap_job)
         every("reference", risk.reference_check_minutes * 60, _FIRST_REFERENCE_SECONDS, now_ns, self._reference_job)
+        every("sync", _SYNC_SECONDS, _SYNC_SECONDS, now_ns, sync)
         every("drift", _DRIFT_SECONDS, _DRIFT_SECONDS, now_ns, self._drift_job)
 
     def tick(self, now_ns: int) -> None:
         """Start what is due and carry over what was found."""
         for found in self._schedules.tick(now_ns):
             if found.error is not None:
+                if found.name == "sync":
+                    self._alert("journal_error", "", f"risk.journal: {found.error}")
                 self._parts.log.warning("inspection_failed", inspection=found.name, text=str(found.error))
             else:
                 self._carry(found)
@@ -95,7 +100,7 @@ class Inspections:
             for feature, (psi, ks) in found.result.items():
                 metrics.psi_feature.labels(feature).set(psi)
                 metrics.ks_feature.labels(feature).set(ks)
-        else:
+        elif found.name == "reference":
             self._tell_differences(found.result)
 
     def _tell_differences(self, lines: list[str]) -> None:

@@ -77,11 +77,12 @@ _Heap = list[tuple[int, int, _Open]]
 
 @dataclass(slots=True)
 class _Side:
-    """Who waits on one side: by target, by stop (negated), and the last price one could leave at."""
+    """Who waits on one side: by target, by stop (negated); the last price one could leave at; entered since then."""
 
     above: _Heap = field(default_factory=list)
     below: _Heap = field(default_factory=list)
     held: int = 0
+    is_new: bool = False
 
 
 class Resolver:
@@ -122,16 +123,21 @@ class Resolver:
 
     def see(self, row: Row) -> list[Ending]:
         """Take the row that `touches` was just given; return who ends by it."""
-        ended = list(self._begin(row))
-        ended += self._broken(row)
-        ended += self._timed_out(row)
+        ended: list[Ending] = []
+        if self._waiting:
+            ended += self._begin(row)
+        if row.breaks:
+            ended += self._broken(row)
+        if self._deadlines and self._deadlines[0][0] < row.t_ns:
+            ended += self._timed_out(row)
         if self._blind:
             ended += self._lost_sight(row)
         for side, waits in self._sides.items():
             exit_ticks = row.exit_ticks(side)
-            if exit_ticks is not None:
+            # An unchanged touch reaches nobody, unless somebody has entered since.
+            if exit_ticks is not None and (exit_ticks != waits.held or waits.is_new):
                 ended += _reached(waits, side * exit_ticks, row.t_ns, exit_ticks)
-                waits.held = exit_ticks
+                waits.held, waits.is_new = exit_ticks, False
         for ending in ended:
             self._open.pop(ending.id, None)
         if ended:
@@ -170,6 +176,7 @@ class Resolver:
     def _follow(self, each: _Open) -> None:
         self._number += 1
         waits = self._sides[each.entry.side]
+        waits.is_new = True
         self._open[each.entry.id] = each
         heappush(waits.above, (each.upper, self._number, each))
         heappush(waits.below, (-each.lower, self._number, each))

@@ -12,23 +12,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bus import streams
-from bus.messages import ControlEvent, MarkPrice, Outcome, Received, Report, Score
+from bus.messages import (
+    BookImage,
+    BookStatus,
+    ControlEvent,
+    MarketTrade,
+    MarkPrice,
+    Outcome,
+    Received,
+    Report,
+    Score,
+)
 from bus.streams import CONTROL, OUTCOMES, REPORTS, SCORES
 from evaluation.drift import Reference
 from live.baseline import ActiveBaseline
 from live.candidates import Candidates
 from live.drift_window import DriftWindow
-from live.evidence import Evidence, Record, Trip
+from live.evidence import Evidence, Record, Trip, synced
 from live.figures import OUTCOME_NAMES, Figures
 from live.inspections import Inspections
 from live.market_feed import Event, MarketFeed
 from live.positions import Positions
 from live.rolling import DayPnl, JudgedFigures, TradedFigures
 from live.rolling import Seen as SeenIds
-from live.schedules import ThreadWorker, Worker
+from live.schedules import Job, ThreadWorker, Worker
 from live.service import Parts, Subscription
 from live.watch import BY, Watch
 from market.barriers import BarrierRule
+from registry.errors import FileError
 
 NAME: Final = "risk"
 _SECOND_NS = 1_000_000_000
@@ -101,7 +112,7 @@ class Risk:
         self._roll_day()
         self._told(self._candidates.restore())
         self._inspections.start(
-            self._drift_inputs, lambda reason, symbol, text: self._watch.alert(reason, text, symbol)
+            self._drift_inputs, self._sync_job, lambda reason, symbol, text: self._watch.alert(reason, text, symbol)
         )
         self._is_ready = True
         log.info("risk_started", open_candidates=len(self._candidates), halts=len(self._watch.halts))
@@ -109,6 +120,10 @@ class Risk:
     def handle(self, received: Received) -> None:
         """Take one message."""
         body = received.body
+        if isinstance(body, BookImage | MarketTrade | BookStatus):
+            for event in self._feed.take(received):
+                self._see(event)
+            return
         match body:
             case Score():
                 self._drift.take(body)
@@ -122,9 +137,6 @@ class Risk:
             case MarkPrice():
                 if body.symbol in self._parts.symbols:
                     self._watch.on_mark(body, self._positions)
-            case _:
-                for event in self._feed.take(received):
-                    self._see(event)
 
     def tick(self) -> None:
         """Look at the time, at overdue holes in the market's order, and at what the worker has found."""
@@ -166,7 +178,8 @@ class Risk:
         seen = self._candidates.see(event)
         for key, values in seen.fills:
             self._traded.take_markouts(key[1], values)
-        self._told(seen.outcomes)
+        if seen.outcomes:
+            self._told(seen.outcomes)
         if seen.row is not None:
             self._watch.on_image(event, seen.row)  # type: ignore[arg-type]  # only images make rows
 
@@ -224,7 +237,6 @@ class Risk:
         return promise.rule if promise else self._parts.settings.label.rule()
 
     def _each_second(self, entries: int) -> None:
-        self._sync()
         self._roll_day()
         if self._baseline.look() and self._baseline.promise:
             self._parts.log.info("baseline", model=self._baseline.promise.card.id)
@@ -256,13 +268,16 @@ class Risk:
         except OSError as refused:
             self._journal_trouble(refused)
 
-    def _sync(self) -> None:
+    def _sync_job(self) -> Job | None:
+        """The fsync of what was written since the last one."""
         try:
-            self._evidence.sync()
-        except OSError as refused:
+            descriptor = self._evidence.to_sync()
+        except (OSError, FileError) as refused:
             self._journal_trouble(refused)
+            return None
+        return None if descriptor is None else lambda: synced(descriptor)
 
-    def _journal_trouble(self, refused: OSError) -> None:
+    def _journal_trouble(self, refused: Exception) -> None:
         if self._journal_failed:
             return
         self._journal_failed = True

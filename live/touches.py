@@ -58,16 +58,22 @@ class Touches:
 
     def add(self, exchange_ns: int, local_ns: int, bid_ticks: int, ask_ticks: int, *, resets: bool) -> Row:
         """Take a row and return it as kept."""
-        before_ns = self._t_ns[-1] if self._t_ns else exchange_ns
-        t_ns = max(before_ns, exchange_ns)
-        breaks = max(self._pending, BROKEN if resets or t_ns - before_ns > self._gap_ns else WHOLE)
-        era = (self._eras[-1] if self._eras else 0) + (breaks != WHOLE)
+        before_ns, era = (self._t_ns[-1], self._eras[-1]) if self._t_ns else (exchange_ns, 0)
+        t_ns = exchange_ns if exchange_ns > before_ns else before_ns
+        breaks = self._pending
+        if breaks == WHOLE and (resets or t_ns - before_ns > self._gap_ns):
+            breaks = BROKEN
+        era += breaks != WHOLE
         self._pending = WHOLE
-        if len(self) >= 2 * self._most:
-            for column in self._columns():
-                del column[: len(self._t_ns) - self._most]
-        for column, value in zip(self._columns(), (local_ns, bid_ticks, ask_ticks, breaks, era, t_ns), strict=True):
-            column.append(value)
+        if len(self._t_ns) >= 2 * self._most:
+            for column in (self._local_ns, self._bids, self._asks, self._breaks, self._eras, self._t_ns):
+                del column[: -self._most]
+        self._local_ns.append(local_ns)
+        self._bids.append(bid_ticks)
+        self._asks.append(ask_ticks)
+        self._breaks.append(breaks)
+        self._eras.append(era)
+        self._t_ns.append(t_ns)
         return Row(t_ns, local_ns, bid_ticks, ask_ticks, breaks, before_ns)
 
     def behind(self, local_ns: int) -> list[Row] | None:
@@ -98,7 +104,3 @@ class Touches:
             self._t_ns[index], self._local_ns[index], self._bids[index], self._asks[index], self._breaks[index],
             before_ns,
         )  # fmt: skip
-
-    def _columns(self) -> "tuple[array[int], ...]":
-        # The times last: they are what the others' lengths are measured by.
-        return self._local_ns, self._bids, self._asks, self._breaks, self._eras, self._t_ns

@@ -46,8 +46,9 @@ class _Watched:
             symbol, risk.volatility_halt_bps, risk.volatility_debounce_seconds, risk.volatility_resume_seconds
         )
         self.market = StaleMarketGuard(
-            symbol, risk.stale_market_seconds, risk.normal_depth_share, settings.warmup.recover_seconds
-        )
+            symbol, risk.stale_market_seconds, risk.normal_depth_share, settings.warmup.recover_seconds,
+            settings.gates.liquidity_levels,
+        )  # fmt: skip
         self.liquidation = LiquidationGuard(symbol, settings.gates.near_liq_bps)
         self.silent_ns = 0
         self.was_seen = False
@@ -61,7 +62,6 @@ class Watch:
         risk = settings.risk
         self._parts = parts
         self._keep = keep
-        self._levels = settings.gates.liquidity_levels
         self._watched = {name: _Watched(name, settings) for name in parts.symbols}
         scope = (risk.window, risk.min_samples, risk.precision_floor)
         self._precision = PrecisionGuard(*scope, severity="CRIT")
@@ -87,15 +87,15 @@ class Watch:
     def on_image(self, image: BookImage, row: Row) -> None:
         """See a book and the row that was kept of it."""
         watched = self._watched[image.symbol]
-        watched.moves.see(row)
+        second_ended = watched.moves.see(row)
         watched.silent_ns, watched.was_seen = 0, True
         if self._parts.clock.wall_ns() - image.local_ns > _FRESH_NS:
             return
-        depth = (sum(lots[: self._levels]) for lots in (image.bid_lots, image.ask_lots))
-        self._act(watched.market.on_book(self._parts.clock.mono_ns(), *depth))
-        bps = watched.moves.bps
-        if bps is not None:
-            self._act(watched.volatility.look(row.t_ns, bps))
+        calls = watched.market.on_book(self._parts.clock.mono_ns(), image.bid_lots, image.ask_lots)
+        if second_ended and watched.moves.bps is not None:
+            calls += watched.volatility.look(row.t_ns, watched.moves.bps)
+        if calls:
+            self._act(calls)
 
     def on_mark(self, mark: MarkPrice, positions: Positions) -> None:
         """See a mark price: how far is the nearer of our positions from liquidation."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bus.messages import Judgement, Outcome
 from live import evidence
-from live.evidence import KEPT_ENDINGS, Ended, Evidence, Folded, Halt, Marks, Opened, Record, Trip
+from live.evidence import KEPT_ENDINGS, Ended, Evidence, Folded, Halt, Marks, Opened, Record, Trip, synced
 from market.barriers import STOP, TARGET
 
 JUDGED = [Judgement("active", "m1", 1, 0.5, 0.6, 0.5), Judgement("canary", "m2", 2, 0.5, 0.6, 0.5)]
@@ -142,10 +142,26 @@ def test_a_long_file_is_rewritten_while_it_is_used(tmp_path: Path) -> None:
         if journal._size > 1_000_000:
             break
     journal._size = evidence.LONGEST_BYTES + 1
-    journal.sync()
+    assert journal.to_sync() is None
     assert path.stat().st_size < 1_000
     journal.append(opened("later"))
     again = Evidence(path)
     assert list(again.folded.open) == ["kept", "later"]
     journal.close()
     again.close()
+
+
+def test_what_was_appended_is_synced_once(tmp_path: Path) -> None:
+    """By whoever takes the descriptor, which outlives a rewriting."""
+    journal = Evidence(tmp_path / "risk.journal")
+    assert journal.to_sync() is None
+    journal.append(opened("a"))
+    descriptor = journal.to_sync()
+    assert descriptor is not None
+    assert journal.to_sync() is None
+    journal._size = evidence.LONGEST_BYTES + 1
+    assert journal.to_sync() is None
+    synced(descriptor)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        synced(descriptor)
+    journal.close()

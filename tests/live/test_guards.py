@@ -151,34 +151,35 @@ def test_a_long_that_owns_its_notional_cannot_be_liquidated() -> None:
 def test_usual_depth_is_a_median_of_samples() -> None:
     """One each ten seconds; before a minute is seen anything but nothing is normal."""
     usual = UsualDepth()
-    for second in range(50):
-        usual.take(second * S, 100)
-    assert len(usual.samples) == 5
-    assert usual.is_normal(1, 0.5) and not usual.is_normal(0, 0.5)
-    usual.take(60 * S, 1_000)
-    assert usual.is_normal(50, 0.5) and not usual.is_normal(49, 0.5)
+    for number in range(5):
+        assert usual.due_ns == 10 * number * S
+        usual.take(usual.due_ns, 100, 200)
+    assert usual.is_normal(1, 1, 0.5) and not usual.is_normal(0, 1, 0.5) and not usual.is_normal(1, 0, 0.5)
+    usual.take(60 * S, 1_000, 1)
+    assert usual.is_normal(50, 100, 0.5)
+    assert not usual.is_normal(49, 100, 0.5) and not usual.is_normal(50, 99, 0.5)
 
 
 def _live(guard: StaleMarketGuard, first: int, last: int, lots: int = 100) -> list[Call]:
-    return [call for second in range(first, last) for call in guard.on_book(second * S, lots, lots)]
+    return [call for second in range(first, last) for call in guard.on_book(second * S, [lots, lots, 0], [lots, 0])]
 
 
 def test_silence_is_crit_and_only_minutes_of_normal_depth_bring_it_back() -> None:
     """Thin books in between start the wait anew; so does another silence."""
-    guard = StaleMarketGuard("X", 15.0, 0.5, 300.0)
+    guard = StaleMarketGuard("X", 15.0, 0.5, 300.0, 2)
     assert _live(guard, 0, 100) == guard.on_silence(114 * S, 14.9, was_seen=True) == []
     (halt,) = guard.on_silence(116 * S, 15.1, was_seen=True)
     assert (halt.event, halt.severity, halt.reason, halt.symbol) == ("HALT", "CRIT", "stale_market", "X")
     assert guard.on_silence(120 * S, 19.0, was_seen=True) == []
     assert _live(guard, 130, 400) == []
-    assert guard.on_book(400 * S, 40, 100) == []
+    assert guard.on_book(400 * S, [40, 40, 100], [100]) == []
     assert _live(guard, 401, 701) == []
     assert kinds(_live(guard, 701, 702)) == [("RESUME", "INFO")]
 
 
 def test_a_market_that_never_spoke_is_told_of_once() -> None:
     """Nothing can be traded on it, so there is no halt that would outlast its first book by minutes."""
-    guard = StaleMarketGuard("X", 15.0, 0.5, 300.0)
+    guard = StaleMarketGuard("X", 15.0, 0.5, 300.0, 2)
     assert kinds(guard.on_silence(16 * S, 16.0, was_seen=False)) == [("ALERT", "WARN")]
     assert guard.on_silence(17 * S, 17.0, was_seen=False) == []
     assert not guard.is_halted
@@ -189,18 +190,18 @@ def test_a_market_that_never_spoke_is_told_of_once() -> None:
 
 def test_a_side_without_depth_for_a_second_halts_and_silence_then_makes_it_crit() -> None:
     """A blink does not; and the halt is said again when it becomes worse."""
-    guard = StaleMarketGuard("X", 15.0, 0.5, 300.0)
+    guard = StaleMarketGuard("X", 15.0, 0.5, 300.0, 2)
     _live(guard, 0, 100)
-    assert guard.on_book(100 * S, 0, 100) == guard.on_book(100 * S + S // 2, 100, 100) == []
-    assert guard.on_book(101 * S, 0, 100) == []
-    assert kinds(guard.on_book(102 * S, 0, 100)) == [("HALT", "WARN")]
-    assert guard.on_book(110 * S, 0, 100) == []
+    assert guard.on_book(100 * S, [0, 0], [100]) == guard.on_book(100 * S + S // 2, [100, 100], [100]) == []
+    assert guard.on_book(101 * S, [0, 0], [100]) == []
+    assert kinds(guard.on_book(102 * S, [0, 0], [100])) == [("HALT", "WARN")]
+    assert guard.on_book(110 * S, [0, 0], [100]) == []
     assert kinds(guard.on_silence(130 * S, 20.0, was_seen=True)) == [("HALT", "CRIT")]
 
 
 def test_a_restored_halt_waits_its_whole_time() -> None:
     """A restart does not begin half-way."""
-    guard = StaleMarketGuard("X", 15.0, 0.5, 300.0)
+    guard = StaleMarketGuard("X", 15.0, 0.5, 300.0, 2)
     guard.restore()
     assert _live(guard, 0, 300) == []
     assert kinds(_live(guard, 300, 301)) == [("RESUME", "INFO")]
