@@ -15,6 +15,9 @@ class Exchange(Section):
     sandbox: bool = knob(False, "Whether real orders go to the venue's test network.")
     rest_url: str = knob("", "Another address for the venue's REST interface; empty is the venue's own.")
     timeout_seconds: float = knob(5.0, "A venue call that takes longer has an unknown outcome.", "seconds", gt=0, le=60)
+    poll_seconds: float = knob(
+        1.0, "Between two looks at orders that stand: how fills are found.", "seconds", gt=0, le=60
+    )
     keep_alive_seconds: float = knob(
         30.0, "The venue cancels every order of ours when we are silent for so long; 0 switches that off.", "seconds",
         ge=0, le=600,

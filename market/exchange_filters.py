@@ -37,6 +37,11 @@ def read_filters(path: str | Path) -> list[Filters]:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadReference(f"{path}: cannot be read as JSON: {error}") from error
+    return filters_of(document, path)
+
+
+def filters_of(document: Any, where: str | Path) -> list[Filters]:
+    """Read an answer that is here as JSON. Raises BadReference, which names `where`, as `read_filters` does."""
     try:
         if "symbols" in document:
             return [_binance(entry) for entry in document["symbols"]]
@@ -45,7 +50,7 @@ def read_filters(path: str | Path) -> list[Filters]:
         return [_bybit(entry, market) for entry in result["list"]]
     except _ILL_FORMED as error:
         raise BadReference(
-            f"{path}: neither a Binance exchangeInfo nor a Bybit instruments-info answer: {error!r}; save it again"
+            f"{where}: neither a Binance exchangeInfo nor a Bybit instruments-info answer: {error!r}; save it again"
         ) from error
 
 
