@@ -225,7 +225,7 @@ class Risk:
             metrics.control_events_total.labels(event.event, event.severity).inc()
             if event.event == "ROLLBACK":
                 metrics.rollback_total.labels(event.reason).inc()
-        if event.event == "RESUME":
+        if event.event == "RESUME" and event.by.partition(":")[0] == "operator":
             self._watch.resumed(event)
             folded = self._evidence.folded
             folded.best, folded.base = self._watch.pnl.marks

@@ -135,12 +135,11 @@ class Watch:
 
     def resumed(self, event: ControlEvent) -> None:
         """An operator's RESUME: what it names (or everything, when it names no guard) begins anew."""
-        names = event.reason in REASONS
-        for key, halt in list(self.halts.items()):
-            if (not names or halt.reason == event.reason) and event.symbol in ("", halt.symbol):
+        for key in list(self.halts):
+            if _is_named(event, *key):
                 self._release(key)
-        for reason, symbol, guard in self._guards():
-            if (not names or reason == event.reason) and event.symbol in ("", symbol):
+        for reason, symbol, route, guard in self._guards():
+            if _is_named(event, reason, symbol, route):
                 guard.reset()
 
     def volatility_bps(self) -> Mapping[str, float]:
@@ -194,28 +193,38 @@ class Watch:
         )  # fmt: skip
 
     def _latch(self, halt: Halt) -> None:
-        for reason, symbol, guard in self._guards():
-            if reason != halt.reason or symbol != halt.symbol:
+        for reason, symbol, route, guard in self._guards():
+            if (reason, symbol, route) != (halt.reason, halt.symbol, halt.route):
                 continue
             if isinstance(guard, StaleMarketGuard):
                 guard.restore()
-            elif not isinstance(guard, PrecisionGuard) or guard is (self._canary if halt.route else self._precision):
+            else:
                 guard.latch.reset(is_in=True)
 
-    def _guards(self) -> list[tuple[str, str, "_Guard"]]:
-        found: list[tuple[str, str, _Guard]] = [
-            ("precision_halt", "", self._precision),
-            ("precision_halt", "", self._canary),
-            ("trade_rate", "", self._rate),
-            ("pnl_guard", "", self.pnl),
+    def _guards(self) -> list[tuple[str, str, str, "_Guard"]]:
+        """Reason, symbol and route of each halt there can be, and the guard that calls it."""
+        found: list[tuple[str, str, str, _Guard]] = [
+            ("precision_halt", "", "", self._precision),
+            ("precision_halt", "", "canary", self._canary),
+            ("trade_rate", "", "", self._rate),
+            ("pnl_guard", "", "", self.pnl),
         ]
         for name, watched in self._watched.items():
             found += [
-                ("volatility_halt", name, watched.volatility),
-                ("near_liquidation", name, watched.liquidation),
-                ("stale_market", name, watched.market),
+                ("volatility_halt", name, "", watched.volatility),
+                ("near_liquidation", name, "", watched.liquidation),
+                ("stale_market", name, "", watched.market),
             ]
         return found
 
 
 _Guard = PrecisionGuard | TradeRateGuard | PnlGuard | VolatilityGuard | LiquidationGuard | StaleMarketGuard
+
+
+def _is_named(event: ControlEvent, reason: str, symbol: str, route: str) -> bool:
+    """Whether a RESUME means a halt: a reason that is no guard's means all; symbol and route narrow it when given."""
+    return (
+        (event.reason == reason or event.reason not in REASONS)
+        and event.symbol in ("", symbol)
+        and event.route in ("", route)
+    )

@@ -136,3 +136,15 @@ def test_the_canarys_precision_is_its_own(tmp_path: Path) -> None:
         stage.market(image(first.exchange_ns + 2 * SECOND, 99_900, 99_901))
     (halt,) = [each for each in stage.out.of(ControlEvent) if each.reason == "precision_halt"]
     assert (halt.severity, halt.route) == ("WARN", "canary")
+    again = Stage(tmp_path, {"risk": {"min_samples": 10, "window": 10}})
+    assert [(each.reason, each.route) for each in again.out.of(ControlEvent)] == [("precision_halt", "canary")]
+
+
+def test_only_a_person_resumes(tmp_path: Path) -> None:
+    """Another service's RESUME is about its own halts; a person is an operator, with or without a name."""
+    stage = Stage(tmp_path, {"risk": {"max_loss": 10.0}})
+    stage.say(report("closed", 1, net=-11.0))
+    stage.say(control("RESUME", "pnl_guard", by="executor"))
+    assert len(stage.risk.status()["halts"]) == 1
+    stage.say(control("RESUME", "operator", by="operator:ada"))
+    assert stage.risk.status()["halts"] == []
