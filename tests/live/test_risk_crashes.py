@@ -19,7 +19,7 @@ from tests.live.hosting import Fake, Stage, fake, only
 from tests.live.parts import START_NS, parts, settings
 from tests.live.risk_market import SECOND, InlineWorker, image, score
 
-SECONDS = 40
+SECONDS = 16
 
 
 class Killed(Exception):
@@ -29,7 +29,7 @@ class Killed(Exception):
 def _market() -> list[BookImage]:
     """A price that wanders a few ticks of 1 bp each quarter of a second."""
     rng, mid, books = Random(4), 100_000, []
-    for quarter in range(4 * (SECONDS + 30)):
+    for quarter in range(4 * (SECONDS + 12)):
         mid += rng.choice([-10, 0, 10])
         flags = BOOK_RESET if not quarter else 0
         books.append(image(START_NS + quarter * SECOND // 4, mid, mid + 1, flags=flags))
@@ -106,20 +106,20 @@ def _played(tmp_path: Path, seed: int, chance: float) -> Run:
         run.feed(book, score(book, 1 if quarter % 8 else -1) if is_candidate else None)
         run.step()
     run._chance = 0.0
-    for _ in range(200):
+    for _ in range(60):
         run.stage.clock.advance(seconds=0.1)
         run.step()
     return run
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_killed_anywhere_risk_tells_the_end_of_every_candidate(tmp_path: Path, seed: int) -> None:
     """Each has one end, the one an undisturbed run gives: the streams still hold what a dead process did not see."""
     wanted = {each.candidate_id: each for each in _played(tmp_path / "calm", seed, 0.0).outcomes()}
     assert len(wanted) == SECONDS
     assert UNRESOLVED not in {each.outcome for each in wanted.values()}
-    assert len({each.outcome for each in wanted.values()}) == 3
-    run = _played(tmp_path / "killed", seed, 0.02)
+    assert len({each.outcome for each in wanted.values()}) > 1
+    run = _played(tmp_path / "killed", seed, 0.03)
     assert run.kills > 5
     told = run.outcomes()
     assert {each.candidate_id for each in told} == set(wanted)
