@@ -47,6 +47,16 @@ class LevelDepth:
             self._step_back(side, ticks)
         return before
 
+    def top(self, side: int, count: int = 10) -> list[tuple[int, float]]:
+        """The best levels, best first, as an image shows them."""
+        found: list[tuple[int, float]] = []
+        ticks, worst, sizes = self._best[side], self._worst[side], self._sizes[side]
+        while len(found) < count and ticks != NO_BEST[side] and side * (ticks - worst) >= 0:
+            if ticks in sizes:
+                found.append((ticks, sizes[ticks]))
+            ticks -= side
+        return found
+
     def clear_to(self, side: int, ticks: int) -> None:
         """Forget a side from its best price to `ticks`."""
         best = self._best[side]

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.paper_reference import events, reference
-from benchmarks.paper_replay import EXCHANGE, MODELS, SIZES, differences, fill_rate, model_of, ours
+from benchmarks.paper_replay import EXCHANGE, MODELS, SIZES, by_images, differences, fill_rate, model_of, ours
 from benchmarks.rows import fact, row
 from live.exchange.queue_models import Power, QueueModel, RiskAverse, Through, Touch
 
@@ -43,6 +43,9 @@ def run() -> list[dict[str, Any]]:
                 label = f"{model[0]} {model[1]:g}, {size:g} lots"
                 rows.append(fact(f"{label}: orders that differ, of {compared}", len(lines), "orders", wanted=0))
                 pairs = wanted.pairs
+        full, seen = (each(tape, RiskAverse(), SIZES[0], pairs).lives for each in (ours, by_images))
+        same = sum(seen[number][:2] == life[:2] for number, life in full.items()) / len(full)
+        rows.append(fact("orders that end the same by ten-level images as by the whole book", same, "share"))
         count = int(((tape["ev"] & EXCHANGE) != 0).sum())
         rows.append(row("events a second, pure Python", count / found.seconds, "events/s"))
         ladder: tuple[tuple[str, QueueModel], ...] = (

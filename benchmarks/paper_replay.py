@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.level_depth import LevelDepth
+from bus.messages import BookImage
 from live.exchange.matching import PARITY, Execution, Matcher, PaperOrder, Rules
-from live.exchange.paper_depth import LevelChange
+from live.exchange.paper_depth import ImageDepth, LevelChange
 from live.exchange.queue_models import Power, QueueModel, RiskAverse
 
 TICK, LOT = 0.1, 0.001
@@ -105,6 +106,44 @@ class Replay:
         canceled = self.matcher.cancel(str(number))
         if canceled is not None:
             self.lives[number] = Life("canceled", round(canceled.leaves), action.at_ns)
+
+
+@dataclass
+class ImageReplay(Replay):
+    """The same by images of ten levels, as the live side sees the market: one for all changes of a moment."""
+
+    images: ImageDepth = field(default_factory=ImageDepth)
+    _changed_ns: int = 0
+
+    def _apply(self, kind: int, side: int, ticks: int, size: float, now_ns: int) -> None:
+        if self._changed_ns and (kind == _TRADE or now_ns != self._changed_ns):
+            self._show()
+        if kind in (_DEPTH, _SNAPSHOT):
+            self.depth.set_level(side, ticks, size)
+            self._changed_ns = now_ns
+        elif kind == _CLEAR:
+            self.depth.clear_to(side, ticks)
+        else:
+            super()._apply(kind, side, ticks, size, now_ns)
+
+    def _show(self) -> None:
+        bids, asks = self.depth.top(1), self.depth.top(-1)
+        image = BookImage("BTCUSDT", self._changed_ns, 0, 0, 0, [t for t, _ in bids], [round(q) for _, q in bids],
+                          [t for t, _ in asks], [round(q) for _, q in asks])  # fmt: skip
+        for change in self.images.show(image):
+            self.matcher.changed(change)
+        for side in (1, -1):
+            self._note(self.matcher.crossed(side), self._changed_ns)
+        self._changed_ns = 0
+
+
+def by_images(tape: NDArray[Any], queue: QueueModel, size_lots: float, pairs: list[tuple[int, int, int]]) -> Run:
+    """What our matching makes of the orders when it sees ten levels only."""
+    images = ImageDepth()
+    replay = ImageReplay(Matcher(images, queue, PARITY), LevelDepth(), actions(pairs, size_lots), images=images)
+    begin = time.perf_counter()
+    replay.run(tape)
+    return Run(replay.lives, pairs, time.perf_counter() - begin)
 
 
 def actions(pairs: list[tuple[int, int, int]], size_lots: float) -> Iterator[Action]:

@@ -11,7 +11,6 @@ The rules are those of hftbacktest's partial fill exchange, held equal to it ord
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -81,6 +80,7 @@ class Matcher:
         self._queue = queue
         self._rules = rules
         self._orders: dict[str, PaperOrder] = {}
+        self._levels: dict[int, dict[int, list[PaperOrder]]] = {1: {}, -1: {}}
         self._used: dict[tuple[int, int], float] = {}
 
     def __len__(self) -> int:
@@ -102,14 +102,14 @@ class Matcher:
         if self.would_cross(order.side, order.ticks):
             return False
         order.accepted_ns = now_ns
-        self._orders[order.client_id] = order
+        self._add(order)
         self._join(order)
         return True
 
     def put_back(self, order: PaperOrder, now_ns: int) -> None:
         """Have an order rest whose place was lost (a restart): it stands behind everything that is displayed."""
         order.accepted_ns, order.is_lost, order.place.ahead = now_ns, True, math.inf
-        self._orders[order.client_id] = order
+        self._add(order)
 
     def take(self, order: PaperOrder) -> list[Execution]:
         """Trade at once what can be had up to the order's price; the rest is left in `leaves` and does not rest."""
@@ -124,26 +124,26 @@ class Matcher:
 
     def cancel(self, client_id: str) -> PaperOrder | None:
         """Take an order from the sheet and return it; None when it does not rest."""
-        return self._orders.pop(client_id, None)
+        order = self._orders.get(client_id)
+        if order is not None:
+            self._remove(order)
+        return order
 
     def changed(self, change: LevelChange) -> None:
         """Move the places at a level whose size has changed."""
         side, ticks, before, after = change
         if self._used and (used := self._used.get((side, ticks))) is not None:
             self._used[side, ticks] = min(used, after)
-        for order in self._orders.values():
-            if order.ticks == ticks and order.side == side:
-                if order.is_lost:
-                    self._join(order)
-                else:
-                    self._queue.changed(order.place, before, after)
+        for order in self._levels[side].get(ticks, ()):
+            if order.is_lost:
+                self._join(order)
+            else:
+                self._queue.changed(order.place, before, after)
 
     def crossed(self, side: int) -> list[Execution]:
         """Fill what the best price of `side` has reached: our orders of the other side at or through it."""
-        best = self._depth.best(side)
-        hit = [each for each in self._by_priority(-side) if side * (best - each.ticks) >= 0]
         fills: list[Execution] = []
-        for order in hit:
+        for order in self._reached(-side, self._depth.best(side)):
             if not self._rules.cap_by_depth:
                 fills.append(self._fill(order, order.leaves, order.ticks, is_maker=True))
                 continue
@@ -159,12 +159,9 @@ class Matcher:
         """Fill by a print: `aggressor` +1 bought (from our sell orders), -1 sold."""
         fills: list[Execution] = []
         left = size
-        for order in self._by_priority(-aggressor):
-            beyond = aggressor * (ticks - order.ticks)
-            if beyond < 0:
-                continue
+        for order in self._reached(-aggressor, ticks):
             filled = min(order.leaves, left) if self._rules.share_prints else order.leaves
-            if beyond == 0:
+            if order.ticks == ticks:
                 # A lost order trades only when the market goes through it: that much is certain.
                 if order.is_lost:
                     continue
@@ -203,8 +200,8 @@ class Matcher:
 
     def _fill(self, order: PaperOrder, size: float, ticks: int, *, is_maker: bool) -> Execution:
         order.leaves -= size
-        if order.is_done:
-            self._orders.pop(order.client_id, None)
+        if order.is_done and order.client_id in self._orders:
+            self._remove(order)
         return Execution(order, size, ticks, is_maker)
 
     def _use(self, side: int, ticks: int, displayed: float, wanted: float) -> float:
@@ -217,11 +214,24 @@ class Matcher:
             self._used[side, ticks] = used + had
         return max(had, 0.0)
 
-    def _by_priority(self, side: int) -> Iterator[PaperOrder]:
-        mine = [each for each in self._orders.values() if each.side == side]
-        if len(mine) > 1 and self._rules.share_prints:
-            mine.sort(key=lambda each: -side * each.ticks)
-        return iter(mine)
+    def _reached(self, side: int, ticks: int) -> list[PaperOrder]:
+        """Our orders of a side that a price of the other side is at or through: best price first, then the oldest."""
+        levels = self._levels[side]
+        reached = [each for each in levels if side * (each - ticks) >= 0]
+        if len(reached) > 1:
+            reached.sort(reverse=side > 0)
+        return [order for each in reached for order in levels[each]]
+
+    def _add(self, order: PaperOrder) -> None:
+        self._orders[order.client_id] = order
+        self._levels[order.side].setdefault(order.ticks, []).append(order)
+
+    def _remove(self, order: PaperOrder) -> None:
+        del self._orders[order.client_id]
+        level = self._levels[order.side][order.ticks]
+        level.remove(order)
+        if not level:
+            del self._levels[order.side][order.ticks]
 
 
 def _whole(lots: float) -> float:

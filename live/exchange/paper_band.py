@@ -74,7 +74,9 @@ class Band:
     def advance(self, now_ns: int, mid_ticks: float) -> None:
         """End what has lived its life; value the fills whose time has come (at a book with both sides)."""
         for sheet in self.sheets.values():
-            for order in sheet.matcher.orders() if len(sheet.matcher) else ():
+            if not sheet.waiting and not len(sheet.matcher):
+                continue
+            for order in sheet.matcher.orders():
                 if now_ns - order.accepted_ns >= self._life_ns:
                     sheet.matcher.cancel(order.client_id)
             while sheet.waiting and sheet.waiting[0].due_ns <= now_ns and not math.isnan(mid_ticks):
