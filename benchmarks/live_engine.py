@@ -27,6 +27,7 @@ from live.market_feed import MarketFeed
 from live.recorder import Recorder
 from live.service import Parts
 from live.signal_engine import SignalEngine
+from live.worker import at_once
 from market.candidates import CandidateGate
 from market.features import N_COLUMNS, KernelState, interleave
 from market.features import run as run_kernel
@@ -140,7 +141,7 @@ def _ruled(made: Parts, messages: list[Received]) -> None:
 
 def _recorded(made: Parts, messages: list[Received]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        recorder = Recorder(replace(made, clock=ManualClock(0), var=Path(folder)), _NoJob)
+        recorder = Recorder(replace(made, clock=ManualClock(0), var=Path(folder)), _NoJob, at_once)
         recorder.subscriptions()
         recorder.start()
         for count, received in enumerate(messages):

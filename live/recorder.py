@@ -10,8 +10,9 @@ reaches across a hole.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +26,7 @@ from live.errors import SegmentError
 from live.market_feed import Key, Lost, MarketFeed
 from live.segments import FolderLock, SegmentWriter, segment_numbers, segment_path
 from live.service import Parts, Subscription
+from live.worker import Run, Worker
 from market.columns import BOOK_RESET
 from market.events import LEVELS, BadEvent
 from registry.files import write_file
@@ -35,6 +37,7 @@ TABLES: Final = ("book", "trades", "live_scores", "outcomes", "reports")
 MOST_WAITING: Final = 64 * 2**20
 """Bytes of rows that wait in memory for a disk that refuses, before market data is given up."""
 _NS_PER_DAY: Final = 86_400_000_000_000
+_STOP_SECONDS: Final = 10.0
 _RETRY_NS: Final = 60_000_000_000
 _ENCODE = msgspec.msgpack.Encoder().encode
 
@@ -60,12 +63,18 @@ class _Running:
 
 
 class Recorder:
-    """The service. It lives in the collector's process; `launch` starts a compaction, in a process of its own."""
+    """The service. It lives in the collector's process, and holds that up as little as it can.
+
+    `launch` starts a compaction, in a process of its own; `run` has the disk waited for, on a thread of its own.
+    """
 
     name = NAME
 
-    def __init__(self, parts: Parts, launch: Launch = ProcessJob) -> None:
+    def __init__(self, parts: Parts, launch: Launch = ProcessJob, run: Run | None = None) -> None:
         self._parts = parts
+        self._worker = Worker(NAME)
+        self._run = run or self._worker.submit
+        self._flushed: SimpleQueue[str] = SimpleQueue()
         self._folder = parts.var / "segments"
         self._launch = launch
         self._segment_ns = round(parts.settings.recorder.segment_seconds * 1e9)
@@ -76,6 +85,7 @@ class Recorder:
         self._broken: set[str] = set()
         self._running: _Running | None = None
         self._oldest_ns: int | None = None
+        self._flushing_ns: int | None = None
         self._synced_ns = self._compacted_ns = parts.clock.mono_ns()
         self._newest_day = 0
         self._due_ns: int | None = None
@@ -127,14 +137,16 @@ class Recorder:
             self._append(received, received.body)
             self._open.write()
         elif streams.is_market(received.stream):
-            for each in self._feed.order(received):
-                self._take(each)
+            strange = self._take_all(self._feed.order(received))
+            if strange is not None:
+                raise strange
 
     def tick(self) -> None:
         """Give up holes, sync when it is time, begin and end compactions."""
         now_ns = self._parts.clock.mono_ns()
-        for each in self._feed.overdue(now_ns):
-            self._take(each)
+        strange = self._take_all(self._feed.overdue(now_ns))
+        if strange is not None:
+            self._parts.log.error("market_not_recorded", error=str(strange))
         self._keep(now_ns)
         if self._running is not None and (done := self._running.job.poll()) is not None:
             self._finish(done, now_ns)
@@ -164,17 +176,20 @@ class Recorder:
             self._lock.close()
 
     def _bring_in(self) -> None:
-        """Sync what waits, and compact until nothing is left to."""
+        """Compact until nothing is left to, and sync the rest."""
         now_ns = self._parts.clock.mono_ns()
-        self._keep(now_ns, must_sync=True)
+        self._keep(now_ns)
         if self._running is not None:
             self._finish(self._running.job.wait(), now_ns)
         self._compact(now_ns)
         if self._running is not None:
             self._finish(self._running.job.wait(), now_ns)
-        self._open.close()
-        if not self._open.records:
-            self._open.path.unlink(missing_ok=True)
+        last = self._open
+        self._run(partial(self._flush, last, must_close=True))
+        self._worker.stop(_STOP_SECONDS)
+        self._hear(now_ns)
+        if not last.records:
+            last.path.unlink(missing_ok=True)
         self._writer = None
 
     @property
@@ -182,6 +197,16 @@ class Recorder:
         if self._writer is None:
             raise SegmentError("the recorder has not been started; call start first")
         return self._writer
+
+    def _take_all(self, found: Sequence[Received | Lost]) -> BadEvent | None:
+        """Record market messages; one that cannot be taken holds up none of the others, and is returned."""
+        strange = None
+        for each in found:
+            try:
+                self._take(each)
+            except BadEvent as error:
+                strange = error
+        return strange
 
     def _take(self, each: Received | Lost) -> None:
         """Record a market message; behind a loss, and behind one that could not be taken, the next book is a reset."""
@@ -218,34 +243,58 @@ class Recorder:
         if self._oldest_ns is None:
             self._oldest_ns = self._parts.clock.mono_ns()
 
-    def _keep(self, now_ns: int, *, must_sync: bool = False) -> None:
-        """Write what waits, sync when it is time; a disk that refuses is told of once, and tried again."""
+    def _keep(self, now_ns: int) -> None:
+        """Write what waits, and have the disk waited for when it is time; one that refuses is tried again."""
         try:
-            if must_sync or now_ns - self._synced_ns >= self._segment_ns:
-                self._open.sync()
-                self._synced_ns, self._oldest_ns = now_ns, None
-            else:
-                self._open.write()
+            self._open.write()
             self._trouble = ""
         except SegmentError as refused:
-            if not self._trouble:
-                self._alert("WARN", str(refused))
-            self._trouble = str(refused)
-        lag_ns = 0 if self._oldest_ns is None else now_ns - self._oldest_ns
-        self._parts.metrics.recorder_lag_seconds.set(lag_ns / 1e9)
+            self._complain(str(refused))
+        is_due = now_ns - self._synced_ns >= self._segment_ns
+        if is_due and not self._trouble and self._oldest_ns is not None and self._flushing_ns is None:
+            self._flushing_ns, self._oldest_ns, self._synced_ns = self._oldest_ns, None, now_ns
+            self._run(partial(self._flush, self._open))
+        self._hear(now_ns)
+
+    def _flush(self, writer: SegmentWriter, *, must_close: bool = False) -> None:
+        """Wait for the disk; on the worker's thread."""
+        said = ""
+        try:
+            writer.flush()
+        except SegmentError as refused:
+            said = str(refused)
+        if must_close:
+            writer.close()
+        self._flushed.put(said)
+
+    def _hear(self, now_ns: int) -> None:
+        """Take what the disk said, and show the age of the oldest row it does not have."""
+        while not self._flushed.empty():
+            if said := self._flushed.get():
+                self._complain(said)
+                self._oldest_ns = self._flushing_ns
+            self._flushing_ns = None
+        waiting = [ns for ns in (self._flushing_ns, self._oldest_ns) if ns is not None]
+        self._parts.metrics.recorder_lag_seconds.set((now_ns - min(waiting)) / 1e9 if waiting else 0.0)
+
+    def _complain(self, trouble: str) -> None:
+        """Tell of a disk that refuses, once."""
+        if not self._trouble:
+            self._alert("WARN", trouble)
+        self._trouble = trouble
 
     def _compact(self, now_ns: int) -> None:
-        """Close the segment, begin the next one, and start merging what is closed."""
+        """Begin the next segment, and start merging what is closed."""
         self._due_ns, self._compacted_ns = None, now_ns
         if not self._open.records and segment_numbers(self._folder)[0] == self._state.upto:
             return
         try:
-            self._open.sync()
+            self._open.write()
             writer = SegmentWriter(segment_path(self._folder, self._state.upto + 1))
         except SegmentError as refused:
-            self._trouble = str(refused)
+            self._complain(str(refused))
             return
-        self._open.close()
+        self._run(partial(self._flush, self._open, must_close=True))
         self._writer = writer
         state = State(
             dict(self._state.cursors), dict(self._state.places), dict(self._state.latest_ns), self._state.upto

@@ -64,9 +64,9 @@ def _is_whole(data: bytes, place: int) -> bool:
 
 
 class SegmentWriter:
-    """One growing segment. Records wait in memory until `write`, and in the machine's until `sync`.
+    """One growing segment. Records wait in memory until `write`, and in the machine's until `flush`.
 
-    After `write` they survive this process, after `sync` the machine. A disk that refuses raises SegmentError and
+    After `write` they survive this process, after `flush` the machine. A disk that refuses raises SegmentError and
     loses nothing: what waits is written by a later `write`.
     """
 
@@ -75,7 +75,6 @@ class SegmentWriter:
         self.records = 0
         self._waiting = bytearray()
         self._written = 0
-        self._is_synced = True
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
             _sync_folder(path.parent)
@@ -109,18 +108,18 @@ class SegmentWriter:
             # Whatever of it was taken stands: the rest is written behind it, now or later.
             del self._waiting[:done]
             self._written += done
-            self._is_synced = False
 
-    def sync(self) -> None:
-        """Write, and wait until the disk has it. Raises SegmentError."""
-        self.write()
-        if self._is_synced:
-            return
+    def flush(self) -> None:
+        """Wait until the disk has what was written; another thread may do this. Raises SegmentError."""
         try:
             os.fdatasync(self._file)
         except OSError as refused:
             raise _refusal(self.path, refused) from refused
-        self._is_synced = True
+
+    def sync(self) -> None:
+        """Write, and wait until the disk has it. Raises SegmentError."""
+        self.write()
+        self.flush()
 
     def close(self) -> None:
         """Give up the file; what waits in memory is lost, so sync before."""

@@ -98,13 +98,15 @@ class SignalEngine:
             if market is not None:
                 market.gate.last_bucket = max(market.gate.last_bucket, self._rule.bucket(body.t_ns))
             return
-        for event in self._feed.take(received):
-            self._take(event)
+        strange = self._take_all(self._feed.take(received))
+        if strange is not None:
+            raise strange
 
     def tick(self) -> None:
         """Give up holes in the market data that do not fill."""
-        for event in self._feed.tick(self._parts.clock.mono_ns()):
-            self._take(event)
+        strange = self._take_all(self._feed.tick(self._parts.clock.mono_ns()))
+        if strange is not None:
+            self._parts.log.error("market_not_taken", error=str(strange))
 
     def status(self) -> Mapping[str, Any]:
         """Per symbol: the book's state, whether windows are full, the session, the image's age, what was found."""
@@ -130,6 +132,16 @@ class SignalEngine:
     def stop(self) -> None:
         """Nothing is open."""
         self._is_ready = False
+
+    def _take_all(self, events: Sequence[Event]) -> BadEvent | None:
+        """Take events in order; one that cannot be holds up none of the others (a status, say), and is returned."""
+        strange = None
+        for event in events:
+            try:
+                self._take(event)
+            except BadEvent as error:
+                strange = error
+        return strange
 
     def _take(self, event: Event) -> None:
         market = self._markets[event.symbol]

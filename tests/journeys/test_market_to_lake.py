@@ -26,6 +26,7 @@ from live.host import Host
 from live.recorder import Recorder
 from live.service import Parts, Service, Subscription
 from live.signal_engine import SignalEngine
+from live.worker import at_once
 from market.features import FEATURE_NAMES
 from market.symbols import SymbolTable
 from monitoring.metrics import Metrics
@@ -55,7 +56,7 @@ def play_scorer(parts: Parts) -> Fake:
 
 MAKERS: dict[str, Make] = {
     "collector": Collector,
-    "recorder": lambda parts: Recorder(parts, InlineJob),
+    "recorder": lambda parts: Recorder(parts, InlineJob, at_once),
     "signal_engine": SignalEngine,
     "ai_scorer": play_scorer,
 }

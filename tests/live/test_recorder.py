@@ -1,6 +1,7 @@
 """The recorder: what was published is what the lake holds, row for row, through crashes, holes and midnights."""
 
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -20,6 +21,7 @@ from live.errors import SegmentError, SegmentsBusy
 from live.recorder import Launch, Recorder
 from live.segments import segment_numbers
 from live.service import Parts, Subscription
+from live.worker import Task, at_once
 from market.columns import BOOK_RESET, BookColumns, TradeColumns
 from market.events import BadEvent
 from tests.archive.lakes import same
@@ -44,7 +46,7 @@ def made(tmp_path: Path, symbols: tuple[str, ...] = (S,)) -> Parts:
 
 def begun(made_of: Parts, launch: Launch = InlineJob) -> Recorder:
     """A recorder as a host starts it."""
-    recorder = Recorder(made_of, launch)
+    recorder = Recorder(made_of, launch, at_once)
     recorder.subscriptions()
     recorder.start()
     return recorder
@@ -131,14 +133,14 @@ def test_a_recorder_that_dies_anywhere_loses_nothing(tmp_path: Path, calm: Marke
     rng = np.random.default_rng(seed)
     made_of = made(tmp_path)
     for cut in [*sorted(rng.integers(1, len(messages), 3).tolist()), len(messages)]:
-        recorder = Recorder(made_of, InlineJob)
+        recorder = Recorder(made_of, InlineJob, at_once)
         fed_now = behind(recorder.subscriptions(), messages[:cut])
         recorder.start()
         fed(recorder, made_of, fed_now)
         if rng.random() < 0.5:
             settled(recorder, made_of)
         kill(recorder)
-    last = Recorder(made_of, InlineJob)
+    last = Recorder(made_of, InlineJob, at_once)
     rest = behind(last.subscriptions(), messages)
     last.start()
     fed(last, made_of, rest)
@@ -267,7 +269,7 @@ def test_rows_of_two_sessions_are_one_day(tmp_path: Path, calm: Market) -> None:
     made_of = made(tmp_path)
     messages = numbered(bodies(S, *calm))
     for end in (1_000, len(messages)):
-        recorder = Recorder(made_of, InlineJob)
+        recorder = Recorder(made_of, InlineJob, at_once)
         rest = behind(recorder.subscriptions(), messages[:end])
         recorder.start()
         fed(recorder, made_of, rest)
@@ -341,6 +343,52 @@ def test_the_lag_is_the_age_of_the_oldest_row_not_on_the_disk(tmp_path: Path, ca
     recorder.stop()
 
 
+def test_the_disk_is_waited_for_elsewhere(tmp_path: Path, calm: Market) -> None:
+    """A tick does not wait: the lag grows until the disk has answered, rows that came meanwhile count from then."""
+    made_of = made(tmp_path)
+    tasks: list[Task] = []
+    recorder = Recorder(made_of, InlineJob, tasks.append)
+    recorder.subscriptions()
+    recorder.start()
+    clock = made_of.clock
+    assert isinstance(clock, ManualClock)
+    lag = made_of.metrics.recorder_lag_seconds._value
+    messages = numbered(bodies(S, *calm))
+    fed(recorder, made_of, messages[:100])
+    settled(recorder, made_of)
+    clock.advance(seconds=3.0)
+    recorder.tick()
+    assert len(tasks) == 1
+    fed(recorder, made_of, messages[100:200])
+    clock.advance(seconds=6.0)
+    recorder.tick()
+    assert (len(tasks), lag.get() > 11.0) == (1, True)
+    tasks.pop()()
+    recorder.tick()
+    assert 6.0 <= lag.get() < 6.2
+    recorder.tick()
+    assert len(tasks) == 1
+    tasks.pop()()
+    recorder.tick()
+    assert lag.get() == 0.0
+    recorder._run = at_once
+    recorder.stop()
+
+
+def test_a_thread_of_its_own_does_the_waiting(tmp_path: Path, calm: Market) -> None:
+    """By default; nothing is left of it after the stop."""
+    made_of = made(tmp_path)
+    before = threading.active_count()
+    recorder = Recorder(made_of, InlineJob)
+    recorder.subscriptions()
+    recorder.start()
+    fed(recorder, made_of, numbered(bodies(S, *calm)))
+    settled(recorder, made_of)
+    recorder.stop()
+    assert threading.active_count() == before
+    assert all(same(a, b) for a, b in zip(recorded(made_of, calm), calm, strict=True))
+
+
 def test_an_image_of_another_shape_is_refused_and_leaves_a_mark(tmp_path: Path, calm: Market) -> None:
     """It would shift every column; the next one is a reset."""
     made_of = made(tmp_path)
@@ -355,6 +403,8 @@ def test_an_image_of_another_shape_is_refused_and_leaves_a_mark(tmp_path: Path, 
         recorder.handle(messages[place]._replace(body=type(image)(S, 1, 1, 1, 0, [1], [1], [2], [1])))
     fed(recorder, made_of, messages[place + 1 :])
     recorder.stop()
+    book, trades = recorded(made_of, calm)
+    assert len(book) + len(trades) == len(messages) - 1
     assert np.count_nonzero(recorded(made_of, calm)[0].flags & BOOK_RESET) == 2
 
 
@@ -368,7 +418,7 @@ def test_a_segment_with_a_torn_end_is_kept_beside(tmp_path: Path, calm: Market) 
     kill(first)
     path = made_of.var / "segments" / "0000000001.segment"
     path.write_bytes(path.read_bytes()[:-5])
-    second = Recorder(made_of, InlineJob)
+    second = Recorder(made_of, InlineJob, at_once)
     rest = behind(second.subscriptions(), messages)
     second.start()
     fed(second, made_of, rest)
@@ -386,7 +436,7 @@ def test_a_cursor_that_is_none_is_refused(tmp_path: Path) -> None:
     made_of = made(tmp_path)
     (made_of.var / "segments").mkdir(parents=True)
     (made_of.var / "segments" / "cursor.json").write_text('{"cursors": 5}')
-    recorder = Recorder(made_of, InlineJob)
+    recorder = Recorder(made_of, InlineJob, at_once)
     with pytest.raises(SegmentError, match=r"cursor\.json.*remove it"):
         recorder.subscriptions()
     recorder.stop()
@@ -420,7 +470,7 @@ def test_two_recorders_do_not_share_a_folder(tmp_path: Path) -> None:
     made_of = made(tmp_path)
     first = begun(made_of)
     with pytest.raises(SegmentsBusy):
-        Recorder(made_of, InlineJob).subscriptions()
+        Recorder(made_of, InlineJob, at_once).subscriptions()
     first.stop()
     begun(made_of).stop()
 
@@ -428,7 +478,7 @@ def test_two_recorders_do_not_share_a_folder(tmp_path: Path) -> None:
 def test_status_and_metrics_are_there_from_the_start(tmp_path: Path) -> None:
     """Every table's counter at 0."""
     made_of = made(tmp_path)
-    recorder = Recorder(made_of, InlineJob)
+    recorder = Recorder(made_of, InlineJob, at_once)
     assert recorder.status()["ready"] is False
     recorder.stop()
     recorder.start()

@@ -258,6 +258,19 @@ def test_an_image_of_another_shape_is_refused_and_voids_the_windows(tmp_path: Pa
     assert engine.status()["symbols"][S]["session_ns"] > 0
 
 
+def test_an_image_of_another_shape_holds_up_nothing_behind_it(tmp_path: Path, lively: Market) -> None:
+    """A status that waited with it is heard: the book is not taken for a live one."""
+    made_of = at_start(tmp_path, int(lively[0].local_ns[0]))
+    engine = started(made_of)
+    images = [body for body in bodies(S, *lively) if not isinstance(body, MarketTrade)][:3]
+    poisoned = type(images[0])(S, 1, 1, 1, 0, [1], [1], [2], [1])
+    told = numbered([images[0], images[1], poisoned, status(S, "gap", images[2].local_ns)])
+    fed(engine, made_of, [told[0], told[2], told[3]])
+    with pytest.raises(BadEvent):
+        engine.handle(told[1])
+    assert engine.status()["symbols"][S]["state"] == "gap"
+
+
 def test_two_symbols_do_not_touch_each_other(tmp_path: Path, lively: Market) -> None:
     """Messages mixed in time give each symbol what it has alone."""
     other = market(9_000, seed=13, per_second=30.0)

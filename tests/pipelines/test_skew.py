@@ -20,6 +20,7 @@ from live.compaction import InlineJob
 from live.recorder import Recorder
 from live.service import Parts
 from live.signal_engine import SignalEngine
+from live.worker import at_once
 from market.feature_spec import COLUMN_NAMES
 from pipelines.definitions import build
 from pipelines.partitions import RANGE_END, RANGE_START, Cell
@@ -46,7 +47,7 @@ def live(folder: Path, whole: Market, *, lost: set[int], restart: int) -> Traded
     """A market through engine and recorder: messages the engine never gets, and a restart of it at a message."""
     made = parts(folder / "var", {"paths": {"lake": str(folder / "lake")}})
     made = replace(made, clock=ManualClock(int(whole[0].local_ns[0])))
-    recorder, engine = Recorder(made, InlineJob), SignalEngine(made)
+    recorder, engine = Recorder(made, InlineJob, at_once), SignalEngine(made)
     recorder.subscriptions()
     recorder.start()
     engine.start()
@@ -191,7 +192,7 @@ def test_a_long_session_is_begun_where_the_kernel_forgets(tmp_path: Path) -> Non
     whole = market(9_000, seed=43, per_second=1.2)
     made = parts(tmp_path / "var", {"paths": {"lake": str(tmp_path / "lake")}, "candidate": {"interval_ms": 60_000}})
     made = replace(made, clock=ManualClock(int(whole[0].local_ns[0])))
-    recorder, engine = Recorder(made, InlineJob), SignalEngine(made)
+    recorder, engine = Recorder(made, InlineJob, at_once), SignalEngine(made)
     recorder.subscriptions()
     recorder.start()
     engine.start()
