@@ -25,6 +25,7 @@ from live.sources import feed_and_venue, rule_of
 from market.events import BookDelta, BookSnapshot, BookTicker, Trade
 
 _NS_PER_SECOND = 1e9
+_BOOKS = (BookDelta, BookSnapshot)
 _ANSWER_NS = 10_000_000_000
 _LOUDEST = 20
 """Refused frames that are logged one by one; the others are only counted."""
@@ -53,6 +54,10 @@ class Collector:
         self._tried_ns: dict[str, int] = {}
         self._refusals = 0
         self._numbers: dict[str, int] = {}
+        self._places = {
+            symbol.name: (streams.book(symbol.name), streams.trade(symbol.name), f"collector:{symbol.name}")
+            for symbol in self._symbols
+        }
 
     def subscriptions(self) -> Sequence[Subscription]:
         """It reads nothing but its feed."""
@@ -144,10 +149,10 @@ class Collector:
 
     def _event(self, event: Event, mono_ns: int, *, is_repeat: bool) -> None:
         keeper = self._keepers[event.symbol]
-        if isinstance(event, BookDelta | BookSnapshot):
-            keeper.on_book(event, mono_ns, is_repeat=is_repeat)
-        elif isinstance(event, BookTicker):
+        if isinstance(event, BookTicker):
             keeper.on_ticker(event, mono_ns)
+        elif isinstance(event, _BOOKS):
+            keeper.on_book(event, mono_ns, is_repeat=is_repeat)
         elif isinstance(event, Trade):
             keeper.on_trade(event, mono_ns)
         elif isinstance(event, NotMarket):
@@ -162,14 +167,14 @@ class Collector:
         name = body.symbol
         number = self._numbers.get(name, 0) + 1
         self._numbers[name] = number
-        stream = streams.trade(name) if isinstance(body, MarketTrade) else streams.book(name)
+        book_stream, trade_stream, writer = self._places[name]
         self._out.publish(
-            stream,
+            trade_stream if isinstance(body, MarketTrade) else book_stream,
             body,
             message_id=f"{name}-{number}",
             exchange_ns=0 if isinstance(body, BookStatus) else body.exchange_ns,
             received_ns=body.local_ns,
-            writer=f"collector:{name}",
+            writer=writer,
         )
         if isinstance(body, BookStatus):
             self._parts.log.info("book_status", symbol=name, state=body.state, reason=body.reason,

@@ -21,6 +21,7 @@ REST_URL: Final = "https://fapi.binance.com"
 
 _SYMBOLS_A_LINE = 50
 _NS_PER_MS = 1_000_000
+_MOST_SHAPES = 1_000
 _KNOWN_KEYS: dict[str, frozenset[str]] = {
     "depthUpdate": frozenset({"e", "E", "T", "s", "ps", "st", "U", "u", "pu", "b", "a"}),
     "bookTicker": frozenset({"e", "E", "T", "s", "ps", "st", "u", "b", "B", "a", "A"}),
@@ -49,13 +50,14 @@ class Binance:
             raise FeedRefused(f"one name at the venue stands for two of {sorted(self._symbols)}")
         # Two streams tell the same prints: the first kind seen counts, as when recordings are imported.
         self._trade_kind: dict[str, str] = {}
-        self._readers: dict[str, Callable[[Payload, Symbol, int], Sequence[Event]]] = {
-            "depthUpdate": lambda payload, symbol, ns: (binance_depth(payload, symbol, ns),),
-            "bookTicker": lambda payload, symbol, ns: (binance_ticker(payload, symbol, ns),),
+        self._readers: dict[str, Callable[[Payload, Symbol, int], Event | None]] = {
+            "depthUpdate": binance_depth,
+            "bookTicker": binance_ticker,
             "trade": self._trade,
             "aggTrade": self._trade,
             "markPriceUpdate": _mark,
         }
+        self._shapes: dict[tuple[str, ...], bool] = {}
 
     def lines(self) -> Sequence[Line]:
         """Two sockets for every 50 symbols."""
@@ -88,22 +90,37 @@ class Binance:
             if not isinstance(decoded, dict):
                 raise BadEvent(f"wanted an object, found {str(decoded)[:80]}")
             payload = binance_payload(decoded)
-        except (msgspec.DecodeError, UnicodeDecodeError, BadEvent) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadEvent) as error:
             raise FrameRefused("malformed", f"binance: {error}; found {frame.payload[:120]!r}") from error
-        if "lastUpdateId" in payload:
-            symbol = self._owner(payload.get("symbol"), frame.symbol)
-            return self._read(lambda *args: (binance_snapshot(*args),), payload, symbol, frame.local_ns)
         kind = payload.get("e")
-        if kind is None:
-            return _answer(payload)
-        if kind == "contractInfo":
+        if kind.__class__ is str and (reader := self._readers.get(kind)) is not None:
+            self.unknown_keys += not self._is_known(kind, payload)
+            symbol = self._owner(payload.get("s"), "")
+        elif "lastUpdateId" in payload:
+            reader, symbol = binance_snapshot, self._owner(payload.get("symbol"), frame.symbol)
+        elif kind == "contractInfo":
             return self._contract(payload)
-        reader = self._readers.get(kind) if isinstance(kind, str) else None
-        if reader is None:
+        elif kind is None:
+            return _answer(payload)
+        else:
             raise FrameRefused("unknown", f"binance: no event of ours: {str(kind)[:80]}")
-        if not payload.keys() <= _KNOWN_KEYS[kind]:
-            self.unknown_keys += 1
-        return self._read(reader, payload, self._owner(payload.get("s"), ""), frame.local_ns)
+        try:
+            event = reader(payload, symbol, frame.local_ns)
+        except BadReference as error:
+            raise OffGrid(symbol.name, str(error)) from error
+        except (BadEvent, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise FrameRefused("malformed", f"binance: {error}") from error
+        return () if event is None else (event,)
+
+    def _is_known(self, kind: str, payload: Payload) -> bool:
+        """Whether every key is one of ours; frames of a kind look alike, so most answers are remembered."""
+        shape = (kind, *payload)
+        known = self._shapes.get(shape)
+        if known is None:
+            known = payload.keys() <= _KNOWN_KEYS[kind]
+            if len(self._shapes) < _MOST_SHAPES:
+                self._shapes[shape] = known
+        return known
 
     def _public(self, symbol: str) -> list[str]:
         stream = self._symbols[symbol].venue_symbol.lower()
@@ -115,21 +132,11 @@ class Binance:
             raise FrameRefused("foreign", f"binance: {str(venue_symbol)[:40]} is none of {sorted(self._owners)}")
         return found
 
-    def _read(
-        self, reader: Callable[[Payload, Symbol, int], Sequence[Event]], payload: Payload, symbol: Symbol, ns: int
-    ) -> Sequence[Event]:
-        try:
-            return reader(payload, symbol, ns)
-        except BadReference as error:
-            raise OffGrid(symbol.name, str(error)) from error
-        except (BadEvent, KeyError, TypeError, ValueError) as error:
-            raise FrameRefused("malformed", f"binance: {error}") from error
-
-    def _trade(self, payload: Payload, symbol: Symbol, local_ns: int) -> Sequence[Event]:
+    def _trade(self, payload: Payload, symbol: Symbol, local_ns: int) -> Event | None:
         if self._trade_kind.setdefault(symbol.name, payload["e"]) != payload["e"]:
-            return ()
+            return None
         trade = binance_trade(payload, symbol, local_ns)
-        return (trade if trade is not None else NotMarket(symbol.name, int(payload["t"])),)
+        return trade if trade is not None else NotMarket(symbol.name, int(payload["t"]))
 
     def _contract(self, payload: Payload) -> Sequence[Event]:
         """News of a contract; of all there are, so that strangers among them are no defect."""
@@ -138,14 +145,14 @@ class Binance:
         return () if symbol is None or status == "TRADING" else (Delisted(symbol.name, f"contract is {status}"),)
 
 
-def _mark(payload: Payload, symbol: Symbol, local_ns: int) -> Sequence[Event]:
+def _mark(payload: Payload, symbol: Symbol, local_ns: int) -> Mark:
     # A contract without funding says "" for its rate.
     rate = payload.get("r") or "0"
     price = float(payload["p"])
     if not 0.0 < price < float("inf"):
         raise BadEvent(f"{symbol.name}: mark price must be above 0, was {payload['p']!r}")
     exchange_ns, funding_ns = int(payload["E"]) * _NS_PER_MS, int(payload.get("T") or 0) * _NS_PER_MS
-    return (Mark(symbol.name, exchange_ns, local_ns, price, float(rate), funding_ns),)
+    return Mark(symbol.name, exchange_ns, local_ns, price, float(rate), funding_ns)
 
 
 def _answer(payload: Payload) -> Sequence[Event]:

@@ -71,7 +71,7 @@ class Bybit:
         """Return what a frame says. Raises FrameRefused, or OffGrid for a price or size between the steps."""
         try:
             payload = msgspec.json.decode(frame.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise FrameRefused("malformed", f"bybit: {error}; found {frame.payload[:120]!r}") from error
         if not isinstance(payload, dict):
             raise FrameRefused("malformed", f"bybit: wanted an object, found {str(payload)[:80]}")
@@ -88,7 +88,7 @@ class Bybit:
             return self._event(kind, payload, symbol, frame.local_ns)
         except BadReference as error:
             raise OffGrid(symbol.name, str(error)) from error
-        except (BadEvent, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (BadEvent, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise FrameRefused("malformed", f"bybit: {error}") from error
 
     def _event(self, kind: str, payload: Payload, symbol: Symbol, local_ns: int) -> Sequence[Event]:

@@ -168,7 +168,8 @@ def test_frames_nobody_can_take_are_counted_and_nothing_else_is_lost(tmp_path: P
     desk = Desk(tmp_path)
     desk.join("BTCUSDT")
     desk.deliver(
-        b"{not json", b"[1]", b'"text"', b"\xff\xfe", depth("DOGEUSDT", 1, 2, 0), {"e": "kline", "s": "BTCUSDT"},
+        b"[" * 100_000, b"{not json", b"[1]", b'"text"', b"\xff\xfe",
+        depth("DOGEUSDT", 1, 2, 0), {"e": "kline", "s": "BTCUSDT"},
         {"what": 1}, {"stream": "x", "data": {**depth("BTCUSDT", 11, 12, 10)["data"], "u": "12"}},
         Refused("oversize", "a frame of 9 bytes"), {"result": None, "id": 1}, trade("BTCUSDT", 1),
         depth("BTCUSDT", 11, 12, 10),
@@ -179,7 +180,7 @@ def test_frames_nobody_can_take_are_counted_and_nothing_else_is_lost(tmp_path: P
         reason: desk.parts.metrics.market_frames_refused_total.labels("binance", reason)._value.get()
         for reason in ("malformed", "foreign", "unknown", "oversize")
     }
-    assert counts == {"malformed": 5, "foreign": 1, "unknown": 2, "oversize": 1}
+    assert counts == {"malformed": 6, "foreign": 1, "unknown": 2, "oversize": 1}
 
 
 def test_unknown_keys_are_counted_and_the_frame_used(tmp_path: Path) -> None:
