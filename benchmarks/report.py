@@ -15,8 +15,8 @@ from typing import Any
 from benchmarks.rows import show
 
 NAMES = (
-    "features", "labels", "parquet", "gap_scan", "drift", "training", "scoring", "parity", "orchestration", "memory",
-    "paper_fills", "live_engine",
+    "features", "labels", "parquet", "gap_scan", "drift", "training", "scoring", "model_swap", "parity",
+    "orchestration", "memory", "paper_fills", "live_engine",
 )  # fmt: skip
 """Every benchmark, in the order in which data passes what they measure."""
 

@@ -23,6 +23,7 @@ from live.routing import RealizedShare
 from live.service import Parts, Subscription
 from live.worker import Run, Worker, at_once
 from market.feature_spec import FEATURE_NAMES, schema_hash
+from monitoring.metrics import SLOTS
 
 NAME: Final = "ai_scorer"
 MOST_REMEMBERED: Final = 4_096
@@ -55,6 +56,7 @@ class AiScorer:
         self._refused: dict[Reason, int] = dict.fromkeys(REASONS, 0)
         for reason in REASONS:
             parts.metrics.score_refused_total.labels(reason)
+        self._scores_total = {slot: parts.metrics.scores_total.labels(slot) for slot in SLOTS}
 
     def subscriptions(self) -> Sequence[Subscription]:
         """Candidates as a group, control events, and what it said itself before a restart."""
@@ -150,7 +152,7 @@ class AiScorer:
         if leave is not None:
             self._approve(leave)
         for judgement in score.judgements:
-            metrics.scores_total.labels(judgement.slot).inc()
+            self._scores_total[judgement.slot].inc()
         metrics.canary_fraction_realized.set(self._realized.add(score.route))
 
     def _approve_late(self, candidate: Candidate, score: Score) -> None:

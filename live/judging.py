@@ -13,9 +13,7 @@ from bus.messages import Approval, Candidate, Judgement, ModelSlot, Score
 from live.model_slots import LoadedModel
 from live.rollout import Rollout
 from live.routing import route_of
-from market.feature_spec import orient
-
-_SIDES = {side: np.array([side], np.int8) for side in (-1, 1)}
+from market.feature_spec import orient_row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +40,7 @@ def judge(candidate: Candidate, row: NDArray[np.float32], panel: Panel, failed: 
     A shadow that raises is told of by `failed`, and the score is without it: the active model goes on. On the canary's
     route nothing is approved then.
     """
-    oriented = orient(row[None], _SIDES[candidate.side])[0]
+    oriented = orient_row(row, candidate.side)
     judgements = [_judgement("active", panel.active, oriented)]
     if panel.shadow is not None and (panel.canary or panel.names_shadow):
         judgements += _by_shadow(panel.shadow, oriented, panel, failed)

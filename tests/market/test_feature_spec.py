@@ -18,6 +18,7 @@ from market.feature_spec import (
     N_COLUMNS,
     N_FEATURES,
     orient,
+    orient_row,
     schema_hash,
 )
 
@@ -90,6 +91,22 @@ def test_a_long_is_left_alone_and_a_short_mirrored(rows: np.ndarray) -> None:
         else:
             wanted = rows[:, FEATURE_NAMES.index(feature.symmetry.removeprefix("swap:"))]
         np.testing.assert_array_equal(mirrored[:, k], wanted)
+
+
+@given(_ROWS, st.sampled_from([-1, 1]))
+def test_one_row_is_oriented_as_among_many(rows: np.ndarray, side: int) -> None:
+    """The live side's way gives the pipelines' bits."""
+    many = orient(rows, np.full(len(rows), side, np.int8))
+    for row, wanted in zip(rows, many, strict=True):
+        before = row.tobytes()
+        assert orient_row(row, side).tobytes() == wanted.tobytes()
+        assert row.tobytes() == before
+
+
+def test_a_row_of_another_width_is_refused() -> None:
+    """With its context it is no input."""
+    with pytest.raises(BadEvent, match=r"a row \[57\], got \[59\]"):
+        orient_row(np.zeros(N_COLUMNS, np.float32), 1)
 
 
 def test_rows_of_another_width_are_refused() -> None:
