@@ -20,37 +20,27 @@ from msgspec.structs import replace
 
 from bus import streams
 from bus.codec import kind_of
-from bus.messages import BookImage, ControlEvent, MarketTrade, Message, Outcome, Received, Score, Severity
-from live.compaction import Compacted, Job, ProcessJob, Record, read_records
+from bus.messages import BookImage, ControlEvent, Message, Received, Severity
+from live.compaction import Compacted, Job, ProcessJob
 from live.errors import SegmentError
-from live.market_feed import Key, Lost, MarketFeed
+from live.market_feed import Lost, MarketFeed
+from live.record_state import State
 from live.segments import FolderLock, SegmentWriter, segment_numbers, segment_path
 from live.service import Parts, Subscription
 from live.worker import Run, Worker
 from market.columns import BOOK_RESET
 from market.events import LEVELS, BadEvent
-from registry.files import write_file
 
 NAME: Final = "recorder"
 GROUPED: Final = (streams.SCORES, streams.OUTCOMES, streams.REPORTS)
 TABLES: Final = ("book", "trades", "live_scores", "outcomes", "reports")
 MOST_WAITING: Final = 64 * 2**20
 """Bytes of rows that wait in memory for a disk that refuses, before market data is given up."""
-_NS_PER_DAY: Final = 86_400_000_000_000
 _STOP_SECONDS: Final = 10.0
 _RETRY_NS: Final = 60_000_000_000
 _ENCODE = msgspec.msgpack.Encoder().encode
 
 Launch = Callable[[Path, int, str], Job]
-
-
-class State(msgspec.Struct):
-    """How far the record goes: the last entry of each stream, the next place of each symbol, the latest event times."""
-
-    cursors: dict[str, str] = {}
-    places: dict[str, Key] = {}
-    latest_ns: dict[str, int] = {}
-    upto: int = 0
 
 
 @dataclass(slots=True)
@@ -96,21 +86,9 @@ class Recorder:
 
     @cached_property
     def _state(self) -> State:
-        """What an earlier run left: its cursor file, and the segments behind it."""
+        """What an earlier run left."""
         self._lock = FolderLock(self._folder)
-        file = self._folder / "cursor.json"
-        try:
-            state = msgspec.json.decode(file.read_bytes(), type=State) if file.exists() else State()
-        except msgspec.MsgspecError as strange:
-            raise SegmentError(
-                f"{file}: wanted the recorder's cursor, found something else ({strange}); remove it, and everything "
-                f"that is still on the streams is recorded again (rows already in the lake are not doubled)"
-            ) from strange
-        for number in segment_numbers(self._folder):
-            for record in read_records(segment_path(self._folder, number))[0]:
-                _follow(state, record, record.stream.split("}")[0].rpartition("{")[2])
-            state.upto = number
-        return state
+        return State.load(self._folder)
 
     @cached_property
     def _feed(self) -> MarketFeed:
@@ -229,7 +207,7 @@ class Recorder:
 
     def _append(self, received: Received, body: Message) -> None:
         header, state = received.header, self._state
-        day = _day(state, body)
+        day = state.day_of(body)
         if day > self._newest_day:
             # What still comes of the day before gets a moment to arrive, then that day goes into the lake.
             if self._newest_day:
@@ -238,8 +216,7 @@ class Recorder:
         kind = kind_of(body)
         self._open.append(_ENCODE((kind, received.stream, received.entry_id, header.epoch, header.seq, day, body)))
         if streams.is_market(received.stream):
-            state.cursors[received.stream] = received.entry_id
-            state.places[body.symbol] = (header.epoch, header.seq + 1)
+            state.follow(received.stream, received.entry_id, body.symbol, (header.epoch, header.seq))
         if self._oldest_ns is None:
             self._oldest_ns = self._parts.clock.mono_ns()
 
@@ -296,9 +273,7 @@ class Recorder:
             return
         self._run(partial(self._flush, self._open, must_close=True))
         self._writer = writer
-        state = State(
-            dict(self._state.cursors), dict(self._state.places), dict(self._state.latest_ns), self._state.upto
-        )
+        state = self._state.copy()
         self._state.upto += 1
         self._running = _Running(self._launch(self._folder, state.upto, self._lake), state.upto, state)
 
@@ -310,7 +285,7 @@ class Recorder:
             self._due_ns = now_ns + _RETRY_NS
             self._alert("WARN", f"segments up to {running.upto} are not in the lake yet: {done.error}")
             return
-        write_file(self._folder / "cursor.json", msgspec.json.encode(running.state))
+        running.state.save(self._folder)
         for number in segment_numbers(self._folder):
             if number in done.torn:
                 self._put_aside(number)
@@ -340,24 +315,3 @@ class Recorder:
             symbol="", route="", text=text,
         )  # fmt: skip
         self._parts.out.publish(streams.CONTROL, alert, message_id=f"{NAME}-{now_ns}")
-
-
-def _follow(state: State, record: Record, symbol: str) -> None:
-    """Bring a state behind a record of an earlier run."""
-    if streams.is_market(record.stream):
-        state.cursors[record.stream] = record.entry_id
-        state.places[symbol] = (record.epoch, record.seq + 1)
-        latest = f"{record.kind}:{symbol}"
-        state.latest_ns[latest] = max(state.latest_ns.get(latest, 0), record.day * _NS_PER_DAY)
-
-
-def _day(state: State, body: Message) -> int:
-    """Return the day of a row's partition: that of its event time, which for market data never goes back."""
-    if isinstance(body, BookImage | MarketTrade):
-        latest = f"{kind_of(body)}:{body.symbol}"
-        ns = max(body.exchange_ns, state.latest_ns.get(latest, 0))
-        state.latest_ns[latest] = ns
-        return ns // _NS_PER_DAY
-    if isinstance(body, Score | Outcome):
-        return body.t_ns // _NS_PER_DAY
-    return (getattr(body, "local_ns", 0) or 0) // _NS_PER_DAY

@@ -203,6 +203,21 @@ def test_an_engine_that_dies_twice_and_comes_back(tmp_path: Path) -> None:
     assert len({each.session_ns for each in site.candidates() if each.symbol == SYMBOLS[0]}) == 3
 
 
+def test_replayed_again_it_is_the_same(tmp_path: Path) -> None:
+    """Every candidate byte for byte, the lake's partitions by their content."""
+    told, held = [], []
+    for name in ("once", "again"):
+        site = opened(tmp_path / name, minutes=3.0)
+        host = site.host("collector", "recorder", "signal_engine", "ai_scorer")
+        run_out(site, host)
+        host.stop()
+        told.append(site.candidates())
+        facts = [site.lake().info(table, *at) for table in (BOOK, TRADES) for at in site.lake().partitions(table)]
+        held.append([each.content_sha256 for each in facts])
+    assert told[0] == told[1] != []
+    assert held[0] == held[1]
+
+
 def test_across_midnight(tmp_path: Path) -> None:
     """The session began yesterday; today's rows come out of both days' partitions."""
     site = opened(tmp_path, start="2026-01-07T23:57:00", minutes=5.0)
