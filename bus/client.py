@@ -6,6 +6,7 @@ second time.
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ TIMEOUT_SECONDS = 2.0
 BLOCK_MS = 2_000
 """How long the server keeps a read that finds nothing; the reader then sends it again, and so notices silence."""
 _OLDEST = (7, 0)
+_COUNTED = 1_000
 
 
 class RedisBus:
@@ -38,9 +40,11 @@ class RedisBus:
         self._readers: list[RedisReader] = []
         self._wire: Wire | None = None
         self._lock = threading.Lock()
+        self._lost: Counter[tuple[str, str]] = Counter()
         self._doubtful: set[tuple[str, str]] = set()
         self._retry_at = 0.0
         self._wait = 0.0
+        self._generation = 0
 
     def add(self, entries: Sequence[tuple[str, bytes, str]]) -> list[str]:
         """As Bus.add: all of them or, when the server is full, none."""
@@ -83,7 +87,7 @@ class RedisBus:
         return [Entry(stream, key.decode(), payload(fields), 0) for key, fields in reversed(found)]
 
     def depth(self, stream: str, group: str) -> Depth:
-        """As Bus.depth; where the server does not know how many entries lie ahead, they are counted up to 10,000."""
+        """As Bus.depth; a lag beyond 1,000 is the server's own figure."""
         about, group_list = self._ask([("XINFO", "STREAM", stream), ("XINFO", "GROUPS", stream)])
         if _is_absent(about) or _is_absent(group_list):
             return Depth(0, 0, 0, 0)
@@ -92,16 +96,16 @@ class RedisBus:
         state = _group(_good(group_list, stream), group)
         if state is None:
             return Depth(0, 0, length, 0)
-        delivered, pending = _key(state["last-delivered-id"]), state["pending"]
+        delivered, read = _key(state["last-delivered-id"]), state["entries-read"]
         if delivered >= _key(held["last-generated-id"]):
-            return Depth(0, pending, length, 0)
-        if length == 0 or _key(held["first-entry"][0]) > delivered:
-            read = state["entries-read"]
-            return Depth(length, pending, length, 0 if read is None else max(0, held["entries-added"] - read - length))
-        lag = state["lag"]
-        if lag is None:
-            lag = len(self.ask(("XRANGE", stream, f"({write(delivered)}", "+", "COUNT", 10_000)))
-        return Depth(min(lag, length), pending, length, 0)
+            lag = 0
+        elif length == 0 or _key(held["first-entry"][0]) > delivered:
+            lag = length
+            if read is not None:
+                self._lost[stream, group] = max(self._lost[stream, group], held["entries-added"] - read - length)
+        else:
+            lag = min(length, self._lag(stream, delivered, state["lag"]))
+        return Depth(lag, state["pending"], length, self._lost[stream, group])
 
     def trim(self, stream: str, min_id: str) -> int:
         """As Bus.trim; the server takes away whole nodes of its tree, so some hundred entries more may stay."""
@@ -135,6 +139,13 @@ class RedisBus:
     def epoch(self, writer: str) -> int:
         """As Bus.epoch."""
         return int(self.ask(("GET", f"epoch:{writer}")) or 0)
+
+    def generation(self) -> int:
+        """As Bus.generation."""
+        with self._lock:
+            if self._wire is None:
+                self._connect()
+            return self._generation
 
     def put(self, key: str, value: bytes, ttl_ms: int) -> None:
         """As Bus.put."""
@@ -242,6 +253,7 @@ class RedisBus:
             self._retry_at = time.monotonic() + self._wait
             raise
         self._wait = 0.0
+        self._generation += 1
         return self._wire
 
     def _break(self) -> None:
@@ -252,6 +264,16 @@ class RedisBus:
     def _stream(self, stream: str) -> dict[str, Any] | None:
         (found,) = self._ask([("XINFO", "STREAM", stream)])
         return None if _is_absent(found) else _pairs(_good(found, stream))
+
+    def _lag(self, stream: str, delivered: Key, told: int | None) -> int:
+        """Count the entries behind an id, as far as that is cheap.
+
+        The server's own figure stays too high for ever behind a loss, and there is none for a group that was made in
+        the middle or read back from the file.
+        """
+        most = _COUNTED if told is not None else 10 * _COUNTED
+        lag = len(self.ask(("XRANGE", stream, f"({write(delivered)}", "+", "COUNT", most)))
+        return lag if lag < most or told is None else max(lag, told)
 
     def _is_written(self, stream: str, data: bytes, key: str) -> bool:
         """Whether an earlier call wrote an entry: it is there, or its reply was lost and it was trimmed meanwhile."""

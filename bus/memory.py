@@ -31,6 +31,7 @@ class MemoryBus:
         self._streams: dict[str, MemoryStream] = {}
         self._epochs: dict[str, int] = {}
         self._values: dict[str, tuple[bytes, int]] = {}
+        self._order: deque[str] = deque(maxlen=10_000)
         self._faults: dict[str, deque[bool]] = {}
 
     def add(self, entries: Sequence[tuple[str, bytes, str]]) -> list[str]:
@@ -44,6 +45,7 @@ class MemoryBus:
             stream = self.stream(name)
             try:
                 ids.append(stream.add(parse(entry_id) if entry_id else stream.next_key(self.now_ms()), data))
+                self._order.append(name)
             except BusError as lower:
                 refused = refused or lower  # the others are written all the same
         if refused:
@@ -112,6 +114,11 @@ class MemoryBus:
         self._lose(self.fault("epoch"), "epoch")
         return self._epochs.get(writer, 0)
 
+    def generation(self) -> int:
+        """As Bus.generation."""
+        self._lose(self.fault("generation"), "generation")
+        return self.run_id
+
     def put(self, key: str, value: bytes, ttl_ms: int) -> None:
         """As Bus.put."""
         lost = self.fault("put")
@@ -165,9 +172,16 @@ class MemoryBus:
         self.flush()
         self.restart()
 
-    def restart(self) -> None:
-        """The server was killed and kept everything: readers lose their connection."""
+    def restart(self, lose: int = 0) -> None:
+        """The server was killed and started again: readers lose their connection.
+
+        It kept everything but the newest `lose` entries over all streams, as one does whose disk was slow.
+        """
         self.run_id += 1
+        for _ in range(min(lose, len(self._order))):
+            held = self._streams.get(self._order.pop())
+            if held is not None:
+                held.forget_newest()
 
     def flush(self) -> None:
         """Somebody emptied the server, which goes on running (FLUSHALL)."""

@@ -7,7 +7,7 @@ from typing import Protocol
 from bus.errors import BusUnavailable
 from bus.ids import ZERO, Key, parse, write
 from bus.memory_stream import GroupState, MemoryStream, Pending
-from bus.places import Places
+from bus.places import Places, begins_anew
 from bus.protocol import Entry, Group, Waker
 from bus.streams import CONTROL
 
@@ -138,7 +138,7 @@ class MemoryReader:
         self._incidents["server_restarted"] += 1
         for stream, cursor in self._tails.items():
             held = self._bus.existing(stream)
-            if held is None or held.last < cursor:
+            if begins_anew(ZERO if held is None else held.last, cursor):
                 self._tails[stream] = ZERO
         raise BusUnavailable("the server was restarted")
 
@@ -169,6 +169,7 @@ class MemoryReader:
                 state.pending[key] = Pending(self._consumer, now, 1)
                 found.append(entry._replace(deliveries=1, group=group.name))
             if new:
+                state.lost += stream.gone_before(state)
                 state.last = new[-1][0]
                 state.read = stream.added - stream.ahead_of(state.last)
                 self._places.advance(group.stream, group.name, state.last)

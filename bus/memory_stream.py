@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bus.errors import BusError
-from bus.ids import ZERO, Key, after, write
+from bus.ids import ZERO, Key, after, before, write
 from bus.protocol import Depth, Entry
 
 
@@ -22,11 +22,12 @@ class Pending:
 class GroupState:
     """A group's place in the stream, how many entries were added up to there, and what is not acknowledged.
 
-    `pending` rises by id, since entries are delivered in order.
+    `pending` rises by id, since entries are delivered in order; `lost` were gone when their turn came.
     """
 
     last: Key
     read: int
+    lost: int = 0
     pending: dict[Key, Pending] = field(default_factory=dict)
 
 
@@ -87,6 +88,19 @@ class MemoryStream:
         del self._keys[:gone], self._entries[:gone]
         return gone
 
+    def forget_newest(self) -> None:
+        """Undo the newest write, as a server that was killed before it wrote it down."""
+        if not self._keys:
+            return
+        gone = self._keys.pop()
+        self._entries.pop()
+        self.added -= 1
+        self.last = self._keys[-1] if self._keys else before(gone)
+        for group in self.groups.values():
+            group.pending.pop(gone, None)
+            if group.last >= gone:
+                group.last, group.read = self.last, min(group.read, self.added)
+
     def ahead_of(self, key: Key) -> int:
         """Return how many entries have higher ids."""
         return len(self._keys) - bisect_right(self._keys, key)
@@ -104,8 +118,11 @@ class MemoryStream:
         if group is None:
             return Depth(0, 0, len(self._keys), 0)
         readable = self.ahead_of(group.last)
-        lost = max(0, self.added - group.read - readable) if readable == len(self._keys) else 0
-        return Depth(readable, len(group.pending), len(self._keys), lost)
+        return Depth(readable, len(group.pending), len(self._keys), group.lost + self.gone_before(group))
+
+    def gone_before(self, group: GroupState) -> int:
+        """Return how many entries were trimmed of those that the group has not had."""
+        return self.added - group.read - self.ahead_of(group.last)
 
     def needed(self) -> Key:
         """Return the lowest id that some group still needs, 0-0 without a group."""

@@ -8,6 +8,17 @@ from collections.abc import Iterable
 from bus.ids import Key, before, parse
 from bus.protocol import Entry
 
+_LAST_SECONDS_MS = 10_000
+
+
+def begins_anew(last: Key, cursor: Key) -> bool:
+    """Whether a stream behind a restart is another one, to be read from its start, by its last id and our cursor.
+
+    A server that was killed may lack what came last, which its writer gives again under the same ids; one that lost
+    everything begins with other ids, and behind a replay they may be lower.
+    """
+    return last < cursor and cursor[0] - last[0] > _LAST_SECONDS_MS
+
 
 class Places:
     """Entries handed out and not acknowledged, and the last one handed out, by (stream, group)."""

@@ -31,8 +31,11 @@ class Group(NamedTuple):
 
 
 class Depth(NamedTuple):
-    """How far a group is behind: never delivered (`lag`), delivered and not acknowledged (`pending`), and trimmed
-    before it was delivered (`lost`). `length` is the stream's, acknowledged entries included."""
+    """How far a group is behind: never delivered (`lag`), delivered and not acknowledged (`pending`).
+
+    `lost` counts what was trimmed before it was delivered, as far as it was seen while the group stood before the
+    hole; it only rises. `length` is the stream's, acknowledged entries included.
+    """
 
     lag: int
     pending: int
@@ -146,6 +149,13 @@ class Bus(Protocol):
 
     def epoch(self, writer: str) -> int:
         """The epoch that may speak under a name; 0 when nobody has."""
+        ...
+
+    def generation(self) -> int:
+        """A number that changes when the server may have been restarted since: it can then have lost its last seconds.
+
+        Raises BusUnavailable.
+        """
         ...
 
     def put(self, key: str, value: bytes, ttl_ms: int) -> None:

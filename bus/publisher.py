@@ -2,6 +2,10 @@
 
 Entry ids come from here and not from the server, so a batch whose reply was lost is simply given again. Ids rise even
 when the clock does not: they go on behind what the stream held when it was first written to.
+
+A server with an append-only file that is fsynced every second answers before it has written while an fsync runs
+(measured: kill -9 then costs what came last). So durable messages of the last seconds are kept here, and behind every
+new connection those that the stream lacks are given again, under the same ids.
 """
 
 from collections import Counter, deque
@@ -18,6 +22,9 @@ from bus.streams import CONTROL, is_market
 
 _BATCH = 1_000
 _FENCE_EVERY_NS = 1_000_000_000
+_KEEP_NS = 5_000_000_000
+"""The server puts a write off for two seconds at most."""
+_CONTROL_LOOKED_AT = 1_000
 
 
 class _Waiting(NamedTuple):
@@ -54,6 +61,10 @@ class Publisher:
         self._top: Key = (0, 0)
         self._known: set[str] = set()
         self._dropped: Counter[str] = Counter()
+        self._kept: deque[tuple[int, _Waiting]] = deque()
+        self.restored = 0
+        """Messages given again because the server had lost them."""
+        self._generation = bus.generation()
         self.epoch = bus.next_epoch(writer)
         self._checked_ns = wall()
 
@@ -95,6 +106,8 @@ class Publisher:
         """
         if not 0 <= self._wall() - self._checked_ns < _FENCE_EVERY_NS:
             self._fence()
+        if self._bus.generation() != self._generation:
+            self._restore()
         waiting = self._waiting
         while waiting:
             batch = list(islice(waiting, _BATCH))
@@ -105,9 +118,9 @@ class Publisher:
             except BusError:
                 self._fence()
                 raise
-            for written in batch:
-                waiting.popleft()
-                self._counts[is_market(written.stream)] -= 1
+            for _ in batch:
+                self._keep(waiting.popleft())
+        self._forget()
 
     @property
     def waiting(self) -> int:
@@ -118,6 +131,35 @@ class Publisher:
     def dropped(self) -> Mapping[str, int]:
         """Market messages dropped since the start, by stream; whoever reads sees the holes in their numbers."""
         return self._dropped
+
+    def _keep(self, written: _Waiting) -> None:
+        market = is_market(written.stream)
+        self._counts[market] -= 1
+        if not market:
+            self._kept.append((self._wall(), written))
+
+    def _forget(self) -> None:
+        """Let go of what the server has had long enough to write down."""
+        kept, now = self._kept, self._wall()
+        while kept and not 0 <= now - kept[0][0] < _KEEP_NS:
+            kept.popleft()
+
+    def _restore(self) -> None:
+        """Give again what the server has lost of the last seconds. Raises BusUnavailable; nothing is forgotten then."""
+        generation = self._bus.generation()
+        lasts: dict[str, Key] = {}
+        said = {entry.data for entry in self._bus.recent(CONTROL, _CONTROL_LOOKED_AT)} if self._kept else set()
+        missing = []
+        for _, written in self._kept:
+            if written.stream not in lasts:
+                lasts[written.stream] = parse(self._bus.last_id(written.stream))
+            there = parse(written.id) <= lasts[written.stream] if written.id else written.data in said
+            if not there:
+                missing.append(written)
+        for first in range(0, len(missing), _BATCH):
+            self._bus.add(missing[first : first + _BATCH])
+        self.restored += len(missing)
+        self._generation = generation
 
     def _fence(self) -> None:
         """Ask whether the name is still ours."""

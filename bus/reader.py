@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from bus.errors import BusUnavailable
 from bus.ids import ZERO, parse, write
 from bus.lane import COUNT, Lane, ack_commands
-from bus.places import Places
+from bus.places import Places, begins_anew
 from bus.protocol import Entry, Group, Waker
 from bus.streams import CONTROL
 from bus.wire import Command, Wire, payload, refusal
@@ -313,8 +313,8 @@ class RedisReader:
         if self._run_id and run_id != self._run_id:
             self._incidents["server_restarted"] += 1
             for stream, cursor in self._tails.items():
-                if parse(self._server.last_id(stream)) < parse(cursor):
-                    self._tails[stream] = "0-0"  # its ids begin anew: all of it is new
+                if begins_anew(parse(self._server.last_id(stream)), parse(cursor)):
+                    self._tails[stream] = "0-0"
         if self._run_id:
             self._make_groups(self._groups)
         self._run_id = run_id

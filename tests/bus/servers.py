@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bus.client import RedisBus
 from bus.server import Server, serve
 
 needs_redis = pytest.mark.skipif(
@@ -43,8 +44,22 @@ class RealServer:
         assert self._server.process is not None
         return self._server.process.pid
 
+    def write_down(self) -> None:
+        """Return once the server has handed all it acknowledged to the system, so that kill -9 costs nothing.
+
+        While an fsync runs it puts writes off for up to two seconds.
+        """
+        with RedisBus(self.url) as bus:
+            while bus.facts()["aof_buffer_length"] != "0":
+                pass
+
+    def forget_last(self, size: int) -> None:
+        """Cut so many bytes off the file of a server that was killed, as if they had not been written."""
+        newest = max((self._folder / "appendonlydir").glob("*.incr.aof"))
+        os.truncate(newest, newest.stat().st_size - size)
+
     def kill(self) -> None:
-        """End it as a power cut would: kill -9."""
+        """End it with kill -9."""
         process = self._server.process
         assert process is not None
         process.kill()

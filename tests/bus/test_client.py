@@ -1,7 +1,9 @@
 """The bus on a real server: what it answers, what it refuses, and nothing lost or doubled when the server fails."""
 
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,9 @@ from bus.ids import parse
 from bus.janitor import Janitor
 from bus.protocol import Depth, Entry, Group
 from bus.publisher import Publisher
+from bus.reader import RedisReader
 from tests.bus.proxy import Proxy
-from tests.bus.samples import trade
+from tests.bus.samples import alert, trade
 from tests.bus.servers import RealServer, needs_redis, real_server
 
 pytestmark = needs_redis
@@ -203,7 +206,7 @@ def test_kill_9_with_a_file_loses_nothing(tmp_path: Path) -> None:
         for entry in taken[:100]:
             reader.ack(entry)
         reader.flush()
-        reader.close()
+        server.write_down()
         server.kill()
         server.start()
         bus.close()
@@ -216,6 +219,51 @@ def test_kill_9_with_a_file_loses_nothing(tmp_path: Path) -> None:
         assert numbers(left) == list(range(101, 5_001))
         assert {entry.deliveries for entry in left[:400]} == {2}
         heir.close()
+
+
+def test_what_the_server_lost_of_the_last_seconds_is_given_again(tmp_path: Path) -> None:
+    """Kill -9 before it wrote its file: the publisher still has the messages and their ids; nobody sees a hole."""
+    with real_server(tmp_path) as server, open_bus(server.url) as bus:
+        publisher = Publisher(bus, "engine", time.time_ns)
+        reader, tail = bus.reader("a", {}, [Group(S, "g")]), bus.reader("b", {S: "0"}, [])
+        heard: dict[RedisReader, list[str]] = {reader: [], tail: []}
+
+        def hear() -> None:
+            for each, ids in heard.items():
+                try:
+                    entries = each.poll(0)
+                except BusUnavailable:
+                    continue
+                for entry in entries:
+                    ids.append(decode(entry).header.id)
+                    if entry.group:
+                        each.ack(entry)
+
+        def say(first: int, last: int) -> None:
+            for n in range(first, last):
+                publisher.publish(S, trade(n), message_id=str(n))
+                publisher.publish("control:events", alert(str(n)), message_id=str(n))
+            while publisher.waiting:
+                with suppress(BusUnavailable):
+                    publisher.flush()
+
+        say(0, 50)
+        hear()
+        for first in range(50, 100, 10):
+            say(first, first + 10)
+        server.write_down()
+        server.kill()
+        server.forget_last(8_000)
+        server.start()
+        lost = 100 - len(bus.recent(S, 1_000))
+        assert 0 < lost < 50
+        say(100, 120)
+        while len(heard[reader]) < 120 or len(heard[tail]) < 120:
+            hear()
+        wanted = [str(n) for n in range(120)]
+        assert heard == {reader: wanted, tail: wanted}
+        assert sorted(decode(entry).header.id for entry in bus.recent("control:events", 1_000)) == sorted(wanted)
+        assert publisher.restored >= lost
 
 
 def test_a_full_server_refuses_writers_and_serves_readers(tmp_path: Path) -> None:
@@ -291,6 +339,19 @@ def test_loss_shows_in_the_depth(bus: RedisBus) -> None:
     reader.flush()
     assert bus.depth(S, "g") == Depth(lag=50, pending=0, length=50, lost=900)
     assert numbers(reader.poll(0))[0] == 951
+    fill(bus, 1_001, 1_003)
+    assert bus.depth(S, "g") == Depth(lag=3, pending=50, length=53, lost=900)
+    bus.ask(("XTRIM", S, "MAXLEN", 1))
+    assert bus.depth(S, "g") == Depth(lag=1, pending=50, length=1, lost=902)
+    reader.close()
+
+
+def test_a_long_way_behind_is_as_long_as_the_server_says(bus: RedisBus) -> None:
+    """Beyond a thousand entries nothing is counted one by one."""
+    reader = bus.reader("a", {}, [Group(S, "g")])
+    fill(bus, 1, 2_500)
+    reader.poll(0)
+    assert bus.depth(S, "g") == Depth(lag=2_000, pending=500, length=2_500, lost=0)
     reader.close()
 
 

@@ -211,3 +211,51 @@ def test_a_server_that_lost_everything_does_not_fence(bus: MemoryBus, wall: Wall
     say(publisher, S)
     publisher.flush()
     assert Publisher(bus, "executor", wall).epoch > publisher.epoch
+
+
+@given(st.lists(st.one_of(st.just("say"), st.just("tick"), st.integers(0, 6)), max_size=40), st.booleans())
+def test_a_server_that_loses_its_newest_entries_gets_them_again(acts: list[str | int], control: bool) -> None:
+    """However many of the last seconds' it forgets, and however often."""
+    wall = Wall()
+    bus = MemoryBus(wall.ms)
+    publisher = Publisher(bus, "engine", wall)
+    said = 0
+    for act in acts:
+        if act == "say":
+            for stream in (S, "control:events" if control else "exec:reports"):
+                publisher.publish(stream, alert(str(said)), message_id=str(said))
+            said += 1
+        elif act == "tick":
+            wall.ns += 400_000_000
+        elif isinstance(act, int) and wall.ns - 1_000_000_000_000 < 5_000_000_000:
+            bus.restart(lose=act)
+        publisher.flush()
+    for stream in bus.names():
+        assert sorted(int(each.header.id) for each in held(bus, stream)) == list(range(said))
+
+
+def test_what_was_consumed_and_trimmed_is_not_given_again(bus: MemoryBus, wall: Wall) -> None:
+    """The stream still knows its last id."""
+    publisher = Publisher(bus, "engine", wall)
+    say(publisher, S, 3)
+    publisher.flush()
+    bus.trim(S, "9999999999999-0")
+    bus.restart()
+    publisher.flush()
+    assert held(bus, S) == []
+    assert publisher.restored == 0
+
+
+def test_nothing_is_kept_for_longer_than_the_server_needs(bus: MemoryBus, wall: Wall) -> None:
+    """What was said long ago is the server's alone; market data is not kept at all."""
+    publisher = Publisher(bus, "engine", wall)
+    say(publisher, S, 3)
+    say(publisher, MARKET, 3)
+    publisher.flush()
+    wall.ns += 5_000_000_000
+    say(publisher, S, 1)
+    publisher.flush()
+    bus.wipe()
+    publisher.flush()
+    assert [each.header.seq for each in held(bus, S)] == [4]
+    assert held(bus, MARKET) == []
