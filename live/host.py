@@ -46,8 +46,8 @@ class Host:
     """Runs services on a bus: `output` for each, `add`, `start`, then `run` (or `step`), at last `stop`.
 
     `crash` is called with the name of each point at which a process may die: polled, before_handle, handled,
-    committed, written, settled; a test raises there. `perf` is the clock of latencies, which are real even where a
-    replay turns `clock`.
+    committed, written, settled; a test raises there. Where a replay turns `clock`, `machine` is the machine's own,
+    which outages and claims are measured by. `perf` is the clock of latencies alone.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Host:
         log: Log,
         settings: Settings,
         *,
+        machine: Clock | None = None,
         waker: Waker | None = None,
         upkeep: Upkeep | None = None,
         perf: Callable[[], int] = time.perf_counter_ns,
@@ -67,9 +68,10 @@ class Host:
         self.name = name
         self._bus, self._clock, self._metrics, self._log, self._settings = bus, clock, metrics, log, settings
         self._waker, self._upkeep, self._perf, self._crash = waker, upkeep, perf, crash
+        self._machine = machine or clock
         self._measures = Measures(metrics, clock)
         self._settlement = Settlement(bus, self._measures, perf, crash)
-        self._outage = Outage(clock, settings.redis.outage_seconds)
+        self._outage = Outage(machine or clock, settings.redis.outage_seconds)
         self._own = Pen(bus, f"host:{name}", clock)
         self._pens = {"": self._own}
         self._hosted: list[Hosted] = []
@@ -108,13 +110,14 @@ class Host:
         audience = audience_of(rows, self._bus)
         redis = self._settings.redis
         self._intake = Intake(
-            self._bus, audience, self._settlement, self._clock, self._metrics, self._log, self._alert,
+            self._bus, audience, self._settlement, self._machine, self._metrics, self._log, self._alert,
             claim_seconds=redis.claim_seconds, max_deliveries=redis.max_deliveries, waker=self._waker, perf=self._perf,
         )  # fmt: skip
         for hosted in self._hosted:
             hosted.service.start()
-            self._commit(hosted.pen, self._perf())
         self._intake.recover()
+        for hosted in self._hosted:  # what they said while they started comes behind what others left
+            self._commit(hosted.pen, self._perf())
         if self._upkeep:
             self._upkeep.begin(self.services, audience.groups)
         self._log.info("services_started", services=[each.name for each in self.services])
@@ -249,11 +252,11 @@ class Host:
     # Time
 
     def _tick_while_busy(self, hosted: Hosted) -> None:
-        """Tick a service, hand on what it says, and again while it says something (a feed that is read, a replay)."""
+        """Tick a service, hand on what it says, and again while that is market data: a feed that is read, a replay."""
         for _ in range(_ROUNDS):
-            said = self._tick(hosted)
+            is_feeding = self._tick(hosted)
             self._drain()
-            if not said or self._clock.mono_ns() >= self._tick_ns:
+            if not is_feeding or self._clock.mono_ns() >= self._tick_ns:
                 return
 
     def _tick(self, hosted: Hosted) -> bool:
@@ -286,7 +289,7 @@ class Host:
     # Going out
 
     def _commit(self, pen: Pen, root_ns: int) -> bool:
-        """Number what was said through a pen and hand it on; returns whether anything was."""
+        """Number what was said through a pen and hand it on; returns whether market data was."""
         said = pen.voice.take()
         for index, each in enumerate(said):
             try:
@@ -298,7 +301,7 @@ class Host:
             except BadMessage as error:
                 self._metrics.messages_refused_total.labels(each.stream, "oversize").inc()
                 self._log.error("message_not_sent", stream=each.stream, message=each.message_id, error=str(error))
-        return bool(said)
+        return any(is_market(each.stream) for each in said)
 
     def _number(self, pen: Pen, said: Said, root_ns: int) -> None:
         received = pen.number(said)
@@ -306,7 +309,7 @@ class Host:
         self._settlement.said(received, root_ns, urgent=not is_market(said.stream))
         waiting = self._intake.hand_on(received, root_ns) if self._intake else []
         if said.stream == CONTROL:
-            pen.unnumbered.append(waiting)
+            pen.tell_id(received, waiting)
             if isinstance(said.body, ControlEvent):
                 self._metrics.control_events_total.labels(said.body.event, said.body.severity).inc()
 

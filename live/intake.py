@@ -71,12 +71,13 @@ class Intake:
         root_ns = self._perf()
         for entry in self.reader.reclaim(0):
             self._receive(entry, root_ns)
-        for stream, since in self._audience.history.items():
-            past = self._bus.reader(f"{CONSUMER}-history", {stream: since}, [])
-            while entries := past.poll(0):
-                for entry in entries:
-                    self._receive(entry, root_ns)
-            past.close()
+        past = self._bus.reader(f"{CONSUMER}-history", self._audience.history, [])
+        entries: list[Entry] = []
+        while more := past.poll(0):
+            entries += more
+        past.close()
+        for entry in sorted(entries, key=lambda each: parse(each.id)):  # one writer's ids rise over all its streams
+            self._receive(entry, root_ns)
 
     def poll(self, timeout_ms: int) -> None:
         """Read what is new, waiting up to `timeout_ms`. Raises BusUnavailable."""

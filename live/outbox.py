@@ -1,11 +1,12 @@
 """What services say on its way to the bus: collected while a handler runs, numbered, and written in one round trip."""
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
+from bus.codec import decode
+from bus.ids import ZERO, parse
 from bus.messages import Header, Message, Received
-from bus.protocol import Bus
+from bus.protocol import Bus, Entry
 from bus.publisher import Publisher
 from bus.streams import CONTROL
 from live.clock import Clock
@@ -15,6 +16,11 @@ MOST_DURABLE = 100_000
 """Messages of one service that may wait for the bus, market data apart: hours of candidates, scores and reports."""
 MOST_MARKET = 20_000
 """Market data that may wait; older than that is dropped, and its readers see the hole in the numbers."""
+
+
+Write = tuple[str, bytes, str]
+"""Stream, data, id."""
+_BEHIND = (2**64, 0)
 
 
 class Said(NamedTuple):
@@ -64,28 +70,28 @@ class Voice:
 
 
 class _Drawer:
-    """Stands in for the bus before a publisher: entries are laid together, everything else passes through."""
+    """Stands in for the bus before a publisher: what it writes is laid together, everything else passes through."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self.entries: list[tuple[str, bytes, str]] = []
+        self.entries: list[Write] = []
+        self._last = ZERO
+        self.next_epoch, self.epoch, self.generation = bus.next_epoch, bus.epoch, bus.generation
+        self.last_id, self.recent = bus.last_id, bus.recent
 
-    def add(self, entries: Sequence[tuple[str, bytes, str]]) -> list[str]:
-        """Keep entries until the host writes them."""
+    def add(self, entries: Sequence[Write]) -> list[str]:
+        """Keep entries until the host writes them, in the order of their ids.
+
+        A publisher gives entries again that a restarted server has lost: they go before those that wait, which may be
+        among them.
+        """
+        keys = [parse(entry_id) for _, _, entry_id in entries if entry_id]
         self.entries.extend((stream, data, entry_id) for stream, data, entry_id in entries)
+        if keys and keys[0] <= self._last:
+            once = dict.fromkeys(self.entries)
+            self.entries = sorted(once, key=lambda entry: parse(entry[2]) if entry[2] else _BEHIND)
+        self._last = max(self._last, *keys) if keys else self._last
         return [entry_id for _, _, entry_id in entries]
-
-    def last_id(self, stream: str) -> str:
-        """As the bus."""
-        return self._bus.last_id(stream)
-
-    def next_epoch(self, writer: str) -> int:
-        """As the bus."""
-        return self._bus.next_epoch(writer)
-
-    def epoch(self, writer: str) -> int:
-        """As the bus."""
-        return self._bus.epoch(writer)
 
 
 class Pen:
@@ -101,8 +107,12 @@ class Pen:
             market_limit=MOST_MARKET,
             durable_limit=MOST_DURABLE,
         )
-        self.unnumbered: deque[Sequence[Any]] = deque()
-        """For every control event on its way (the server numbers them): whatever wants to know its id."""
+        self._unnumbered: dict[int, Sequence[Any]] = {}
+
+    @property
+    def writer(self) -> str:
+        """The name it writes under."""
+        return self._publisher.writer
 
     @property
     def epoch(self) -> int:
@@ -139,21 +149,25 @@ class Pen:
             writer=said.writer,
         )
 
-    def lay_ready(self) -> list[tuple[str, bytes, str]]:
+    def tell_id(self, received: Received, waiting: Sequence[Any]) -> None:
+        """Ask for the id that the server will give a control event: `written` returns it with `waiting`."""
+        self._unnumbered[received.header.seq] = waiting
+
+    def lay_ready(self) -> list[Write]:
         """Return everything that is to be written, in order; it stays until `written`.
 
         Raises BusUnavailable, and Fenced when a newer process speaks under this name.
         """
-        if self._publisher.waiting:
+        if self._publisher.waiting or self._drawer.entries:
             self._publisher.flush()
         return self._drawer.entries
 
-    def written(self, ids: Sequence[str]) -> list[tuple[Sequence[Any], str]]:
-        """Forget the first entries, which now stand under these ids; returns who wanted to know which id."""
-        told = [
-            (self.unnumbered.popleft(), entry_id)
-            for (stream, _, _), entry_id in zip(self._drawer.entries, ids, strict=False)
-            if stream == CONTROL
-        ]
+    def written(self, ids: Sequence[str]) -> list[tuple[str, Sequence[Any]]]:
+        """Forget the first entries, which now stand under these ids; returns the ids that were asked for."""
+        told = []
+        for (stream, data, _), entry_id in zip(self._drawer.entries, ids, strict=False):
+            if stream == CONTROL:
+                seq = decode(Entry(stream, entry_id, data, 1)).header.seq
+                told.append((entry_id, self._unnumbered.pop(seq, ())))
         del self._drawer.entries[: len(ids)]
         return told

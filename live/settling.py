@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 
 from bus.codec import encode
+from bus.errors import BusError, BusUnavailable, Fenced
 from bus.messages import Approval, Received
 from bus.protocol import Bus, Entry, Reader
 from live.handing import Delivery
 from live.measuring import Measures
-from live.outbox import Pen
+from live.outbox import Pen, Write
 
 Numbered = Callable[[str, Sequence[Delivery]], None]
 """Told the id a control event got, and the deliveries that wait for it."""
@@ -69,10 +70,24 @@ class Settlement:
         entries = [entry for _, part in parts for entry in part]
         if not entries:
             return
-        ids = self._bus.add(entries)
+        ids = self._add(pens, entries)
         begin = 0
         for pen, part in parts:
             count = len(part)
-            for waiting, entry_id in pen.written(ids[begin : begin + count]):
+            for entry_id, waiting in pen.written(ids[begin : begin + count]):
                 numbered(entry_id, waiting)
             begin += count
+
+    def _add(self, pens: Sequence[Pen], entries: Sequence[Write]) -> list[str]:
+        try:
+            return self._bus.add(entries)
+        except BusUnavailable:
+            raise
+        except BusError as error:  # somebody wrote to a stream of ours
+            for pen in pens:
+                if (holder := self._bus.epoch(pen.writer)) > pen.epoch:
+                    raise Fenced(
+                        f"{pen.writer} is spoken for by epoch {holder}, ours is {pen.epoch}: a newer process has "
+                        "started; this one must end"
+                    ) from error
+            raise

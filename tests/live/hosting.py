@@ -90,7 +90,7 @@ class Stage:
         sections: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Host:
         """A started host of the services that the makers make."""
-        log = structlog.get_logger()
+        log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
         host = Host(
             name, self.bus, self.clock, self.metrics, log, settings(sections),
             upkeep=Upkeep(self.bus, self.clock, self.metrics, log, sweep=sweep) if upkeep else None,
