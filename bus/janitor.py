@@ -44,9 +44,11 @@ class Janitor:
     def _aged(self, stream: str, age_ms: int, *, grouped: bool = False) -> Key:
         """Return the lowest id that is young enough, or that a group still needs."""
         ms, number = parse(self._bus.last_id(stream))
-        cut = max((ms - age_ms, 0), (ms, number - _MOST_IN_A_MILLISECOND))
+        cut = (ms - age_ms, 0)
+        if number > _MOST_IN_A_MILLISECOND:
+            cut = max(cut, (ms, number - _MOST_IN_A_MILLISECOND))
         needed = parse(self._bus.trimmable(stream)) if grouped else ZERO
         return cut if needed == ZERO else min(cut, needed)
 
     def _cut(self, stream: str, lowest: Key) -> int:
-        return self._bus.trim(stream, write(lowest)) if lowest > ZERO and lowest[1] >= 0 else 0
+        return self._bus.trim(stream, write(lowest)) if lowest > ZERO else 0
