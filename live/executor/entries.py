@@ -47,6 +47,7 @@ class Entries:
         self.throttle = Throttle(parts.settings.backpressure)
         self._queue_len = self._since_look = 0
         self._dropped: OrderedDict[str, int] = OrderedDict()
+        self._again: dict[str, Order] = {}
         metrics, symbols = parts.metrics, parts.symbols
         self._drop_counts = {
             (name, gate): metrics.gate_drop_total.labels(name, gate) for name in symbols for gate in GATES
@@ -87,27 +88,32 @@ class Entries:
             return
         self._begin(approval, desk, orders, wall_ns)
 
-    def again(self, order: Order, reason: str, desk: Desk) -> bool:
-        """Send an entry once more that would have crossed, or never stood. False when that is not to be."""
+    def again(self, order: Order, reason: str) -> None:
+        """An entry would have crossed, or is proven never to have stood: it is sent once more, while its TTL lasts."""
         trip = self._keeper.ledger.state.trips[order.approval_id]
         most = self._parts.settings.ladder.max_reprices
-        if reason not in REPRICED or order.leg != "entry" or order.replacement >= most or trip.exit_reason:
-            return False
-        if desk.is_real and not self._controls.is_real:
-            return False
-        touch = self._views[order.symbol].touch()
+        if reason in REPRICED and order.leg == "entry" and order.replacement < most and not trip.exit_reason:
+            self._again[order.client_id] = order
+
+    def retry(self, desks: Mapping[bool, Desk]) -> None:
+        """Send what is to be sent once more, as soon as its gates are open; forget what has expired meanwhile."""
+        for key, order in list(self._again.items()):
+            trip, desk = self._keeper.ledger.state.trips.get(order.approval_id), desks[order.is_real]
+            is_over = trip is None or bool(trip.exit_reason) or self._parts.clock.wall_ns() > trip.expires_ns
+            if is_over or (desk.is_real and not self._controls.is_real) or self._send_again(order, desk):
+                del self._again[key]
+
+    def _send_again(self, order: Order, desk: Desk) -> bool:
+        trip, touch = self._keeper.ledger.state.trips[order.approval_id], self._views[order.symbol].touch()
         if touch is None:
             return False
         step = order.rung * self._parts.settings.ladder.step_ticks
         price = (touch.bid_ticks if order.side > 0 else touch.ask_ticks) - order.side * step
         approval = _approval_of(trip, self._parts.clock.wall_ns())
         rung = Rung(order.rung, price, order.size_lots, order.bucket)
-        closed = closed_gate(self._facts.situation(approval, desk, [rung], is_known=False, shed=""))
-        if closed is not None:
-            self._parts.log.info("not_sent_again", order=order.client_id, gate=closed.gate, text=closed.text)
+        if closed_gate(self._facts.situation(approval, desk, [rung], is_known=False, shed="")) is not None:
             return False
-        self._send([], [self._intent(trip.approval_id, order.side, rung, order.replacement + 1)], desk)
-        return True
+        return self._send([], [self._intent(trip.approval_id, order.side, rung, order.replacement + 1)], desk)
 
     def _orders(self, approval: Approval, desk: Desk) -> list[Rung]:
         """The orders that an approval would become now; none where there is no market, no money, or too little."""

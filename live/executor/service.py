@@ -157,6 +157,7 @@ class Executor:
             desk.tick()
         self._notice_stale_books(now_ns)
         self._closing.sweep()
+        self._entries.retry(self._desks)
         self._look_after_real()
         self._end_switch()
         if not self._told_again and now_ns - self._started_ns >= _GRACE_NS:
@@ -282,7 +283,7 @@ class Executor:
             if order.leg == "exit":
                 self._closing.refused(order)
             else:
-                self._entries.again(order, reason, desk)
+                self._entries.again(order, reason)
         for severity, symbol, text in happened.troubles:
             is_mismatch = severity == "MISMATCH"
             reason = "order_mismatch" if is_mismatch else "venue_error"

@@ -66,7 +66,8 @@ class Trading:
         self.journal_file = journal_file
         self.crash_at = ""
         self.waiting = 0
-        self.seq = self.number = 0
+        self.number = 0
+        self.seqs = dict.fromkeys(symbols, 0)
         self.epoch = 1
         self.executor: Executor
         self.start()
@@ -115,26 +116,26 @@ class Trading:
               flags: int = 0) -> None:  # fmt: skip
         """The book becomes so, now."""
         now_ns = self.clock.wall_ns()
-        self.seq += 1
+        self.seqs[symbol] += 1
         levels = range(10)
         body = BookImage(
-            symbol, now_ns, now_ns, self.seq, flags, [bid - level for level in levels], [lots] * 10,
+            symbol, now_ns, now_ns, self.seqs[symbol], flags, [bid - level for level in levels], [lots] * 10,
             [ask + level for level in levels], [lots] * 10,
         )  # fmt: skip
-        self.give(book(symbol), body, writer=f"collector:{symbol}", seq=self.seq)
+        self.give(book(symbol), body, writer=f"collector:{symbol}", seq=self.seqs[symbol])
 
     def status(self, state: str, symbol: str = "BTCUSDT") -> None:
         """The collector says how a book stands."""
-        self.seq += 1
+        self.seqs[symbol] += 1
         body = BookStatus(symbol, state, "test", 0, 0, self.clock.wall_ns())  # type: ignore[arg-type]
-        self.give(book(symbol), body, writer=f"collector:{symbol}", seq=self.seq)
+        self.give(book(symbol), body, writer=f"collector:{symbol}", seq=self.seqs[symbol])
 
     def print(self, price: int, lots: int, aggressor: int, symbol: str = "BTCUSDT") -> None:
         """Somebody trades."""
         now_ns = self.clock.wall_ns()
-        self.seq += 1
-        body = MarketTrade(symbol, self.seq, now_ns, now_ns, price, lots, aggressor)
-        self.give(trade(symbol), body, writer=f"collector:{symbol}", seq=self.seq)
+        self.seqs[symbol] += 1
+        body = MarketTrade(symbol, self.seqs[symbol], now_ns, now_ns, price, lots, aggressor)
+        self.give(trade(symbol), body, writer=f"collector:{symbol}", seq=self.seqs[symbol])
 
     def mark(self, price: float = 100_000.0, symbol: str = "BTCUSDT") -> None:
         """The mark price is so."""
