@@ -193,6 +193,6 @@ def orient_row(row: NDArray[np.float32], side: int) -> NDArray[np.float32]:
         raise BadEvent(f"orient_row wants a row [{N_FEATURES}], got {list(row.shape)}; pass the model's inputs alone")
     if side > 0:
         return row
-    mirrored = row[_PARTNER]
+    mirrored: NDArray[np.float32] = row[_PARTNER]
     np.negative(mirrored, mirrored, where=_ODD)
     return mirrored
