@@ -158,8 +158,11 @@ class Host:
         return self._count != before
 
     def stop(self) -> None:
-        """Stop every service, publish what they still say, say goodbye. A bus that is away is only told of."""
-        for hosted in self._hosted:
+        """Stop the services, the last one added first, publish what they still say, say goodbye.
+
+        A bus that is away is only told of.
+        """
+        for hosted in reversed(self._hosted):
             try:
                 hosted.service.stop()
             except Exception:  # the others must be stopped too
