@@ -56,6 +56,20 @@ def test_a_stepped_market_has_the_bits_of_the_run(market: tuple[BookColumns, Tra
     assert valid == wanted_valid
 
 
+@given(odd_markets())
+def test_the_time_of_an_event_is_the_interleaved_one(market: tuple[BookColumns, TradeColumns]) -> None:
+    """It names the candidate, so it too must never run back."""
+    times: list[int] = []
+
+    class Noting(Stepper):
+        def _step(self) -> bool:
+            times.append(self.t_ns)
+            return super()._step()
+
+    stepped(Noting(), *market)
+    assert times == interleave(*market)[:, 0].tolist()
+
+
 @given(odd_markets(), odd_markets())
 def test_after_a_reset_nothing_of_before_is_left(
     first: tuple[BookColumns, TradeColumns], second: tuple[BookColumns, TradeColumns]
