@@ -87,7 +87,7 @@ class MemoryReader:
     def ack(self, entry: Entry) -> None:
         """As Reader.ack."""
         self._waiting.append(entry)
-        self._places.settle(entry)
+        self._places.settle(entry.stream, entry.group, (entry.id,))
 
     def flush(self) -> None:
         """As Reader.flush."""

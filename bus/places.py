@@ -25,20 +25,20 @@ class Places:
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, str], Key] = {}
-        self._out: dict[tuple[str, str], dict[str, None]] = {}
+        self._out: dict[tuple[str, str], set[str]] = {}
 
     def begin(self, stream: str, group: str, last: Key) -> None:
         """Note where a group stands; what was handed out before is forgotten."""
         self._last[stream, group] = last
-        self._out[stream, group] = {}
+        self._out[stream, group] = set()
 
     def hand_out(self, entry: Entry) -> None:
         """Note that an entry goes to the handlers."""
-        self._out[entry.stream, entry.group][entry.id] = None
+        self._out[entry.stream, entry.group].add(entry.id)
 
-    def settle(self, entry: Entry) -> None:
-        """Note that an entry was acknowledged."""
-        self._out[entry.stream, entry.group].pop(entry.id, None)
+    def settle(self, stream: str, group: str, ids: Iterable[str]) -> None:
+        """Note that entries were acknowledged."""
+        self._out[stream, group].difference_update(ids)
 
     def advance(self, stream: str, group: str, last: Key) -> None:
         """Note the last id a group delivered to us."""
@@ -46,7 +46,7 @@ class Places:
 
     def delivered(self, stream: str, group: str, ids: Iterable[str], last: Key) -> None:
         """Note that entries of a group go to the handlers, and how far the group has come with them."""
-        self._out[stream, group].update(dict.fromkeys(ids))
+        self._out[stream, group].update(ids)
         self._last[stream, group] = last
 
     def is_out(self, stream: str, group: str, entry_id: str) -> bool:

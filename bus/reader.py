@@ -7,7 +7,7 @@ behind every new connection.
 
 import select
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -64,7 +64,7 @@ class RedisReader:
         self._waker = waker
         self._places = Places()
         self._incidents: Counter[str] = Counter()
-        self._acks: dict[tuple[str, str], list[str]] = {}
+        self._acks: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         self._tails = {
             stream: server.last_id(stream) if start == "$" else write(parse(start)) for stream, start in tails.items()
         }
@@ -106,12 +106,7 @@ class RedisReader:
 
     def ack(self, entry: Entry) -> None:
         """As Reader.ack."""
-        key = (entry.stream, entry.group)
-        waiting = self._acks.get(key)
-        if waiting is None:
-            waiting = self._acks[key] = []
-        waiting.append(entry.id)
-        self._places.settle(entry)
+        self._acks[entry[0], entry[4]].append(entry[1])
 
     def flush(self) -> None:
         """As Reader.flush."""
@@ -140,6 +135,7 @@ class RedisReader:
         for lane in self._lanes:
             ours = [key for key in self._acks if key[1] == lane.group] if self._acks else []
             if not lane.busy:
+                self._settle()
                 lane.send({key: self._acks.pop(key) for key in ours}, block=block)
             elif ours:
                 self._flush(ours)  # behind a read that waits they would wait as well
@@ -198,13 +194,19 @@ class RedisReader:
             lane.send({}, block=block)
         return []
 
+    def _settle(self) -> None:
+        """Tell the places what was acknowledged since; only now, since it is cheaper for many at once."""
+        for (stream, group), ids in self._acks.items():
+            self._places.settle(stream, group, ids)
+
     def _groups_of(self, lane: Lane) -> list[Group]:
         return [group for group in self._groups if group.name == lane.group]
 
     def _flush(self, keys: Sequence[tuple[str, str]] | Mapping[tuple[str, str], Any]) -> None:
-        waiting = {key: self._acks[key] for key in keys if self._acks[key]}
+        waiting = {key: self._acks[key] for key in keys}
         if not waiting:
             return
+        self._settle()
         try:
             for reply in self._server.ask_all(ack_commands(waiting)):
                 if isinstance(reply, Exception):
@@ -297,6 +299,7 @@ class RedisReader:
 
     def _make_groups(self, groups: Sequence[Group]) -> None:
         """Make groups again that are gone, behind what was acknowledged: never at the end, never from the start."""
+        self._settle()
         for group in groups:
             resume = self._places.resume(group.stream, group.name)
             start = resume if resume <= parse(self._server.last_id(group.stream)) else ZERO

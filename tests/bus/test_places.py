@@ -21,8 +21,7 @@ def test_it_goes_on_behind_what_was_acknowledged(last: int, acked: set[int]) -> 
     places.begin("s", "g", (0, 0))
     seen = range(1, last + 1)
     places.delivered("s", "g", [f"{n}-0" for n in seen], (last, 0))
-    for number in acked:
-        places.settle(entry(number))
+    places.settle("s", "g", [f"{n}-0" for n in acked])
     resume = places.resume("s", "g")
     unacked = [n for n in seen if n not in acked]
     assert all((n, 0) > resume for n in unacked)
