@@ -229,6 +229,17 @@ def test_a_wrong_book_is_given_up_before_it_is_shown() -> None:
     assert bench.keeper.ticker.mismatched == 1
 
 
+def test_a_hole_is_not_taken_for_a_wrong_book() -> None:
+    """What waited for a ticker before the gap is not compared with one behind it."""
+    bench = live_bench()
+    bench.keeper.on_ticker(BookTicker("BTCUSDT", 10, 1, 1, 100, 5, 101, 5), 0)
+    bench.keeper.on_book(delta(11, 12, 10, bids=[(100, 9)]), 0)
+    bench.keeper.on_book(delta(20, 21, 15), 0)
+    bench.keeper.on_ticker(BookTicker("BTCUSDT", 22, 1, 1, 100, 5, 101, 5), 0)
+    assert bench.states[-1] == ("gap", "gap")
+    assert bench.keeper.ticker.mismatched == 0
+
+
 def test_a_halted_symbol_says_nothing_more() -> None:
     """Until a restart."""
     bench = live_bench()

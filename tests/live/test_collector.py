@@ -217,6 +217,11 @@ def test_a_price_between_the_ticks_halts_the_symbol_and_calls(tmp_path: Path) ->
     assert "100.05" in alert.text
     desk.join("ETHUSDT")
     assert desk.states("ETHUSDT")[-1][0] == "live"
+    desk.feed.calls.clear()
+    for k in range(12):
+        desk.wait(1)
+        desk.deliver(depth("ETHUSDT", 11 + k, 11 + k, 10 + k))
+    assert desk.feed.calls == [], "nobody waits for what was given up"
 
 
 def test_a_delisted_symbol_halts(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_a_second_book_takes_over_at_the_same_update() -> None:
         renewal.apply(delta(number))
         assert renewal.ready(first.sequence) is None
     renewal.apply(snapshot(12, mid=9_000))
+    assert renewal.ready(12) is None, "the first book is elsewhere"
     second = renewal.ready(first.sequence)
     assert second is not None
     assert second.state is BookState.LIVE

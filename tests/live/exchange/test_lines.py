@@ -114,7 +114,8 @@ def test_a_closed_line_says_nothing_any_more() -> None:
     assert bench.said("close") == ["public-0#1"]
     assert bench.take(message("public-0#1"), Closed("public-0#1", "late"), Opened("public-0#1")) == []
     bench.feed.reconnect("BTCUSDT", "silence")
-    assert bench.said("open").count("public-0#2") == 1, "it is being opened: left to it"
+    assert bench.said("open").count("public-0#2") == 1
+    assert bench.said("close") == ["public-0#1"], "it is being opened: left to it"
 
 
 def test_a_planned_replacement_holds_back_the_new_line_for_a_second() -> None:
