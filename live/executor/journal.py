@@ -1,7 +1,7 @@
 """The intent journal: append-only, checksummed, hash-chained; what is on it is durable before a venue hears of it.
 
-A record is its length, a CRC, how much of the file was durable when it was written, the chain's hash before it, and
-its payload. `head` is the hash of everything ever written, compactions included: same history, same head.
+A record is a CRC of what follows, its length, how much of the file was durable when it was written, the chain's hash
+before it, and its payload. `head` is the hash of everything ever written, compactions included: one history, one head.
 
 A crash of the machine tears the end: the tail is cut behind the last whole record that follows from its predecessor.
 Records that were durable are never cut: where one of them is damaged, a record behind it says so, and the journal is
@@ -20,7 +20,9 @@ from live.executor.journal_files import JournalFile
 HASH_BYTES = 16
 GENESIS = bytes(HASH_BYTES)
 LONGEST_RECORD = 64 * 1024 * 1024
-_HEAD = struct.Struct("<IIQ16s")
+_CHECK = struct.Struct("<I")
+_HEAD = struct.Struct("<IQ16s")
+_BEGIN = _CHECK.size + _HEAD.size
 
 
 class Recovered(NamedTuple):
@@ -34,8 +36,8 @@ class Recovered(NamedTuple):
 
 def frame(payload: bytes, before: bytes, durable: int) -> bytes:
     """A record's bytes."""
-    check = zlib.crc32(payload, zlib.crc32(before, durable & 0xFFFFFFFF))
-    return _HEAD.pack(len(payload), check, durable, before) + payload
+    checked = _HEAD.pack(len(payload), durable, before) + payload
+    return _CHECK.pack(zlib.crc32(checked)) + checked
 
 
 def chain(before: bytes, payload: bytes) -> bytes:
@@ -53,7 +55,7 @@ def recover(data: bytes) -> Recovered:
             break
         payloads.append(payload)
         head = chain(before, payload)
-        at += _HEAD.size + len(payload)
+        at += _BEGIN + len(payload)
     if at < len(data):
         _refuse_damage(data, at)
     return Recovered(payloads, head or GENESIS, at, len(data) - at)
@@ -152,21 +154,20 @@ class Journal:
 
 def _record_at(data: bytes, at: int) -> tuple[bytes, bytes, int] | None:
     """The record that begins at an offset: the hash before it, its payload, what was durable. None when it is none."""
-    if at + _HEAD.size > len(data):
+    if at + _BEGIN > len(data):
         return None
-    length, check, durable, before = _HEAD.unpack_from(data, at)
-    end = at + _HEAD.size + length
+    length, durable, before = _HEAD.unpack_from(data, at + _CHECK.size)
+    end = at + _BEGIN + length
     if length > LONGEST_RECORD or end > len(data):
         return None
-    payload = data[at + _HEAD.size : end]
-    if zlib.crc32(payload, zlib.crc32(before, durable & 0xFFFFFFFF)) != check:
+    if zlib.crc32(memoryview(data)[at + _CHECK.size : end]) != _CHECK.unpack_from(data, at)[0]:
         return None
-    return before, payload, durable
+    return before, data[at + _BEGIN : end], durable
 
 
 def _refuse_damage(data: bytes, at: int) -> None:
     """Raise when a whole record behind the break proves that the break was durable."""
-    for later in range(at + 1, len(data) - _HEAD.size + 1):
+    for later in range(at + 1, len(data) - _BEGIN + 1):
         found = _record_at(data, later)
         if found is not None and found[2] > at and len(found[1]) > 0:
             raise JournalDamaged(

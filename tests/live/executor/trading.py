@@ -148,7 +148,7 @@ class Trading:
             self.clock.advance(seconds=each)
             for symbol in self.parts.symbols:
                 self.image(bid, ask, symbol=symbol)
-                self.mark(bid / 10, symbol)
+                self.mark(self.parts.symbols[symbol].ticks_to_price(bid), symbol)
             self.executor.tick()
 
     def warm(self) -> None:
