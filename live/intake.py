@@ -69,14 +69,14 @@ class Intake:
     def recover(self) -> None:
         """Take what an earlier process left, and the past of streams that are handed on here. Raises BusUnavailable."""
         root_ns = self._perf()
-        for entry in self.reader.reclaim(0):
-            self._receive(entry, root_ns)
         past = self._bus.reader(f"{CONSUMER}-history", self._audience.history, [])
         entries: list[Entry] = []
         while more := past.poll(0):
             entries += more
         past.close()
         for entry in sorted(entries, key=lambda each: parse(each.id)):  # one writer's ids rise over all its streams
+            self._receive(entry, root_ns)
+        for entry in self.reader.reclaim(0):  # behind the past: who gets a message again knows by then what it said
             self._receive(entry, root_ns)
 
     def poll(self, timeout_ms: int) -> None:
