@@ -25,6 +25,8 @@ _NS_PER_SECOND = 1_000_000_000
 _NAME = re.compile(r"(.+)_(\d{8})\.gz")
 _MOST_FRAMES = 512
 _MOST_MARKET_NS = 50_000_000
+LEAD_NS = 5_000_000_000
+"""How far ahead of the clock a paced simulator begins."""
 _ENDLESS_NS = 366 * 86_400 * _NS_PER_SECOND
 
 
@@ -184,9 +186,13 @@ def simulated_frames(settings: Settings, symbols: Sequence[Symbol], start_ns: in
 
 
 def begin_ns(settings: Settings, clock: Clock) -> int:
-    """Return when the simulator begins: the configured time, or now. Raises FeedRefused when it is no time."""
+    """Return when the simulator begins: the configured time, or now. Raises FeedRefused when it is no time.
+
+    Paced by the clock, now is a little later: until then the simulator is compiled and brought up to the time of day,
+    so that no frame comes late.
+    """
     if settings.feed.start == "now":
-        return clock.wall_ns()
+        return clock.wall_ns() + (LEAD_NS if settings.feed.speed else 0)
     try:
         moment = datetime.fromisoformat(settings.feed.start)
     except ValueError as error:

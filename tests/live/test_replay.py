@@ -11,7 +11,7 @@ from live.clock import ManualClock
 from live.collector import Collector
 from live.errors import FeedRefused
 from live.feed import Frame
-from live.replay import ReplayFeed, capture_frames, replay_start_ns, simulated_frames
+from live.replay import LEAD_NS, ReplayFeed, capture_frames, replay_start_ns, simulated_frames
 from market.columns import BOOK_RESET
 from market.simulator import simulate_columns
 from market.simulator_rule import usual_rule
@@ -156,9 +156,10 @@ def test_the_simulated_market_is_what_its_lake_would_hold(tmp_path: Path) -> Non
 
 
 def test_a_simulator_that_starts_now_is_not_moved_and_another_one_is(tmp_path: Path) -> None:
-    """At the speed of the clock. A fixed start is moved to now, its venue's times with it."""
+    """At the speed of the clock, a little ahead of it. A fixed start is moved to now, its venue's times with it."""
     now = _collected(tmp_path, {"speed": 1, "minutes": 0.2})
-    first, _ = simulate_columns(BTC, START_NS, START_NS + 13 * SECOND, 7, rule=usual_rule("BTCUSDT", 500, 0.4))
+    begin = START_NS + LEAD_NS
+    first, _ = simulate_columns(BTC, begin, begin + 13 * SECOND, 7, rule=usual_rule("BTCUSDT", 500, 0.4))
     assert now.of(BookImage)[0].exchange_ns == first.exchange_ns[0]
     moved = _collected(tmp_path, {"speed": 1, "minutes": 0.2, "start": "2026-01-05T06:00:00"}).of(BookImage)
     assert all(0 <= each.exchange_ns - START_NS < 20 * SECOND for each in moved)
