@@ -35,15 +35,12 @@ def run() -> list[dict[str, Any]]:
             for name, rate in _round(bus, server.url).items():
                 best[name] = max(best.get(name, 0.0), rate)
         drained = min(_drain(bus) for _ in range(ROUNDS))
+    write, read = best["write"] / best["write py"], best["read"] / best["read py"]
     return [
         row("bus: written, ours", best["write"], "k/s", ratio=best["write"] / 80, least=1),
-        row(
-            "bus: written, ours to redis-py's pipeline", best["write py"], "k/s", ratio=best["write"] / best["write py"]
-        ),
+        row("bus: written, ours to redis-py's pipeline", best["write py"], "k/s", ratio=write),
         row("bus: read and acknowledged, ours", best["read"], "k/s", ratio=best["read"] / 150, least=1),
-        row(
-            "bus: read and acknowledged, ours to redis-py", best["read py"], "k/s", ratio=best["read"] / best["read py"]
-        ),
+        row("bus: read and acknowledged, ours to redis-py", best["read py"], "k/s", ratio=read),
         row("bus: published, records to stream", best["publish"], "k/s"),
         row("bus: received, stream to records, acknowledged", best["receive"], "k/s"),
         fact("bus: 100,000 waiting messages read as records and acknowledged", drained, "s", below=1.0),

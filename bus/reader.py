@@ -69,7 +69,7 @@ class RedisReader:
             stream: server.last_id(stream) if start == "$" else write(parse(start)) for stream, start in tails.items()
         }
         ranks = [(stream, "") for stream in tails] + [(group.stream, group.name) for group in groups]
-        self._ranks = {key: -1 if key[0] == CONTROL else rank for rank, key in enumerate(ranks)}
+        self._ranks = {key: rank - (key[0] == CONTROL) * len(ranks) for rank, key in enumerate(ranks)}
         self._lanes: list[Lane] = []
         self._by_fd: dict[int, Lane] = {}
         self._poller = select.poll()
@@ -262,7 +262,8 @@ class RedisReader:
         (reply,) = self._server.ask_all([("XPENDING", group.stream, group.name, *arguments)])
         if isinstance(reply, Exception):
             if "NOGROUP" in str(reply):
-                return []  # the next read mends it
+                self._make_groups([group])
+                return []
             raise refusal(reply, group.stream)
         return [(key.decode(), count) for key, _, _, count in reply]
 
