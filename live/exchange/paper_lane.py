@@ -63,8 +63,6 @@ class Lane:
 
     def receive(self, request: Request, at_ns: int) -> None:
         """A request is on its way; those of one symbol arrive in the order in which they were sent."""
-        if self._inbox:
-            at_ns = max(at_ns, self._inbox[-1][0])
         self._inbox.append((at_ns, request))
 
     def advance(self, until_ns: int) -> None:

@@ -117,6 +117,21 @@ def test_a_rate_limit_of_the_venue_closes_the_budget_for_its_pause() -> None:
         assert client.exchange.state.asked("/fapi/v1/order") == 2
 
 
+def test_nobody_looks_while_the_venue_has_told_us_to_stop() -> None:
+    """An order stands and the time to look has come: what is asked is the survey's alone."""
+    with _client("binance") as client:
+        client.venue.send(Place("a", "BTCUSDT", 1, 599_000, 10, "GTX"))
+        client.until(_count(Accepted, 1))
+        client.exchange.state.fault("create", "429", retry_after=5)
+        client.venue.send(Place("b", "BTCUSDT", 1, 599_000, 10, "GTX"))
+        client.until(_count(Refused, 1))
+        client.clock.advance(seconds=1.5)
+        client.venue.poll()
+        client.venue.send(Survey("BTCUSDT"))
+        client.until(_count(Surveyed, 1))
+        assert client.exchange.state.asked("/fapi/v1/openOrders") == 1
+
+
 def test_a_survey_answers_and_a_foreign_symbol_is_refused() -> None:
     """NotTradable names what is traded."""
     with _client("binance") as client:

@@ -63,6 +63,14 @@ def test_prints_at_the_price_fill_what_exceeds_the_queue() -> None:
     assert order.is_done and "a" not in market.matcher
 
 
+def test_what_exceeded_the_queue_is_not_counted_again() -> None:
+    """7 over a queue of 5 fill 2; the next print of 1 fills 1, also where orders see whole prints."""
+    parity = Market(rules=PARITY)
+    parity.rest(1, 100, 10)
+    assert _told(parity.matcher.printed(-1, 100, 7)) == [("a", 2, 100, True)]
+    assert _told(parity.matcher.printed(-1, 100, 1)) == [("a", 1, 100, True)]
+
+
 def test_a_print_through_the_price_fills_up_to_its_size() -> None:
     """With shared prints no more than traded; in parity all of it."""
     market, parity = Market(), Market(rules=PARITY)

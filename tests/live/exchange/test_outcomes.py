@@ -52,6 +52,8 @@ def test_silence_is_unknown(venue: Venue) -> None:
         (400, -9999, "refused", "code_-9999"),
         (401, -2015, "refused", "auth"),
         (400, None, "unknown", "http_400"),
+        (500, -2019, "unknown", "code_-2019"),
+        (408, -1111, "unknown", "code_-1111"),
         (200, -1, "unknown", "unreadable_reply"),
         (302, None, "unknown", "http_302"),
     ],

@@ -115,6 +115,29 @@ def test_the_difference_of_the_clocks_is_taken_out() -> None:
     assert isinstance(accepted, Accepted) and accepted.exchange_ns == START_NS + 12 * MS
 
 
+class _Overtaking:
+    """The first request takes 30 ms, every later one 2."""
+
+    def __init__(self) -> None:
+        self._entries = [2 * MS] * 9 + [30 * MS]
+
+    def entry_ns(self) -> int:
+        """The next one."""
+        return self._entries.pop()
+
+    def response_ns(self) -> int:
+        """Always 6 ms."""
+        return 6 * MS
+
+
+def test_a_cancel_does_not_overtake_its_order() -> None:
+    """Requests of a symbol arrive as they were sent, whatever the latency drawn for each."""
+    paper = _ready(latency=_Overtaking())
+    paper.place()
+    paper.exchange.send(Cancel("a", "BTCUSDT"))
+    assert _kinds(paper.after(36)) == ["Accepted", "Ended"]
+
+
 def test_the_market_decides_on_arrival_not_on_sending() -> None:
     """The ask falls onto our price while the order travels: post-only refuses it."""
     paper = _ready()
