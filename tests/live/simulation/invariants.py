@@ -74,9 +74,6 @@ class Observer:
         self.venue: Venue | None = None
         self.true_of: dict[tuple[str, int], int] = {}
         self.approvals: dict[str, tuple[int, Approval]] = {}
-        self.excused: set[str] = set()
-        """Approvals that the bus has lost before anybody could have read them."""
-        self.taken: set[str] = set()
         self.sight: Sight | None = None
         self.counts = dict.fromkeys(("entries", "exits", "paper", "crits", "fills"), 0)
         self._warmup_ns = round(settings.warmup.seconds * 1e9)
@@ -127,8 +124,6 @@ class Observer:
                 self._on_market(received, body)
             case ControlEvent():
                 self._on_control(received, body)
-            case Approval():
-                self.taken.add(body.id)
             case _:
                 pass
 
@@ -176,7 +171,10 @@ class Observer:
             return
         line.held[header.seq] = received
         if line.hole_ns >= 0 and now >= line.hole_ns + self._warmup_ns:
-            line.place = min(line.held)
+            for _, held in sorted(line.held.items()):
+                self._see(line, held.body, now)  # type: ignore[arg-type]
+            line.place, line.hole_ns = max(line.held) + 1, -1
+            line.held.clear()
         while (next_one := line.held.pop(line.place, None)) is not None:
             line.place += 1
             line.hole_ns = -1
@@ -318,11 +316,11 @@ class Observer:
 
     # The end
 
-    def at_rest(self, positions: Mapping[str, int], reports: list[Any], undone: int, *, nothing_lost: bool) -> None:
+    def at_rest(self, positions: Mapping[str, int], reports: list[Any], said: set[str], undone: int, *, nothing_lost: bool) -> None:  # fmt: skip
         """Everything has come to rest: the books must agree.
 
-        `positions` are the executor's own ("SYMBOL:real"), `reports` what stands on the stream, `undone` how many
-        approvals are not acknowledged; `nothing_lost` says that the bus never lost anything.
+        `positions` are the executor's own ("SYMBOL:real"), `reports` and `said` (ids of approvals) what stands on the
+        streams, `undone` how many approvals are not acknowledged; `nothing_lost`: the bus never lost anything.
         """
         assert self.venue is not None
         journal = dict.fromkeys(self._symbols, 0)
@@ -344,8 +342,8 @@ class Observer:
         if undone:
             raise Violation("I8", f"{undone} approvals are never acknowledged")
         told = {report.approval_id for report in reports}
-        for key in self.approvals:
-            if key not in acted and key not in told and key not in self.excused:
+        for key in said:
+            if key not in acted and key not in told:
                 raise Violation("I8", f"{key} is acknowledged and nothing came of it")
         if nothing_lost:
             self._all_told(reports)

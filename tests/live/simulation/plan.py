@@ -5,7 +5,7 @@ from random import Random
 
 from tests.live.simulation.venue import Weather
 
-STEPS = 110
+STEPS = 45
 
 
 @dataclass(frozen=True)
