@@ -295,8 +295,9 @@ def test_a_full_server_refuses_writers_and_serves_readers(tmp_path: Path) -> Non
 def test_a_paused_server_loses_nothing(tmp_path: Path) -> None:
     """SIGSTOP: the writer is told, gives the same batch again, and it is there once."""
     with real_server(tmp_path) as server:
-        bus = RedisBus(server.url, timeout=0.05)
-        fill(bus, 1, 1)
+        with open_bus(server.url) as patient:
+            fill(patient, 1, 1)
+        bus = RedisBus(server.url, timeout=0.1)
         server.pause()
         for _ in range(3):
             with pytest.raises(BusUnavailable):
@@ -308,8 +309,9 @@ def test_a_paused_server_loses_nothing(tmp_path: Path) -> None:
                 break
             except BusUnavailable:
                 continue
-        assert numbers(bus.recent(S, 10)) == [1, 2, 3, 4]
         bus.close()
+        with open_bus(server.url) as patient:
+            assert numbers(patient.recent(S, 10)) == [1, 2, 3, 4]
 
 
 def test_poison_is_set_aside_and_the_stream_moves_on(bus: RedisBus) -> None:

@@ -167,7 +167,7 @@ def test_acknowledgements_under_way_are_sent_again(bus: RedisBus, shared: RealSe
 
 def test_a_half_open_connection_is_noticed(bus: RedisBus, shared: RealServer) -> None:
     """Nobody closed it, but the server owes the answer to a read."""
-    with Proxy(shared.path) as proxy, RedisBus(proxy.url, timeout=0.2, block_ms=10) as through:
+    with Proxy(shared.path) as proxy, RedisBus(proxy.url, timeout=0.5, block_ms=10) as through:
         reader = through.reader("a", {MARKET: "0"}, [])
         reader.poll(1)
         proxy.go_silent()
