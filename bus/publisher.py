@@ -37,8 +37,9 @@ class Publisher:
     """Numbers and writes what one service says. Not for several threads.
 
     `bus` is written to; `writer` is the service's name, of which this process takes the next epoch; `wall` tells
-    nanoseconds since the epoch. While the server is away messages wait here: of market data the newest `market_limit`
-    (older ones are dropped and counted in `dropped`), of everything else up to `durable_limit`, beyond which `publish`
+    nanoseconds since the epoch, `machine` those of the machine where a replay turns `wall`. While the server is away
+    messages wait here: of market data the newest `market_limit` (older ones are dropped and counted in `dropped`), of
+    everything else up to `durable_limit`, beyond which `publish`
     raises. Raises BusUnavailable when the epoch cannot be had.
     """
 
@@ -50,10 +51,12 @@ class Publisher:
         *,
         market_limit: int = 20_000,
         durable_limit: int = 100_000,
+        machine: Callable[[], int] | None = None,
     ) -> None:
         self._bus = bus
         self.writer = writer
         self._wall = wall
+        self._machine = machine or wall
         self._limits = {True: market_limit, False: durable_limit}
         self._counts = {True: 0, False: 0}
         self._waiting: deque[_Waiting] = deque()
@@ -66,7 +69,7 @@ class Publisher:
         """Messages given again because the server had lost them."""
         self._generation = bus.generation()
         self.epoch = bus.next_epoch(writer)
-        self._checked_ns = wall()
+        self._checked_ns = self._machine()
 
     def publish(
         self,
@@ -104,7 +107,7 @@ class Publisher:
         Raises BusUnavailable, what was not written waits on; Fenced when a newer process has our name, for good;
         BusError when somebody else has written to a stream of ours.
         """
-        if not 0 <= self._wall() - self._checked_ns < _FENCE_EVERY_NS:
+        if not 0 <= self._machine() - self._checked_ns < _FENCE_EVERY_NS:
             self._fence()
         if self._bus.generation() != self._generation:
             self._restore()
@@ -136,11 +139,11 @@ class Publisher:
         market = is_market(written.stream)
         self._counts[market] -= 1
         if not market:
-            self._kept.append((self._wall(), written))
+            self._kept.append((self._machine(), written))
 
     def _forget(self) -> None:
         """Let go of what the server has had long enough to write down."""
-        kept, now = self._kept, self._wall()
+        kept, now = self._kept, self._machine()
         while kept and not 0 <= now - kept[0][0] < _KEEP_NS:
             kept.popleft()
 
@@ -169,7 +172,7 @@ class Publisher:
                 f"{self.writer} is spoken for by epoch {holder}, ours is {self.epoch}: a newer process has started; "
                 "this one must end"
             )
-        self._checked_ns = self._wall()
+        self._checked_ns = self._machine()
 
     def _next_id(self, stream: str) -> str:
         if stream == CONTROL:

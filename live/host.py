@@ -33,6 +33,7 @@ TICK_SECONDS = 0.05
 _ROUNDS = 256
 """How often a service that keeps saying things is ticked again before the others have their turn."""
 _SETTLE_NS = 1_000_000
+_TURN_NS = 20_000_000
 _BACKLOG = 2_000
 _TICK_REST_SECONDS = (0.05, 0.5, 5.0)
 """A service whose tick fails rests this long; when it fails once more the process ends."""
@@ -69,10 +70,11 @@ class Host:
         self._bus, self._clock, self._metrics, self._log, self._settings = bus, clock, metrics, log, settings
         self._waker, self._upkeep, self._perf, self._crash = waker, upkeep, perf, crash
         self._machine = machine or clock
+        self._is_turned = self._machine is not clock
         self._measures = Measures(metrics, clock)
         self._settlement = Settlement(bus, self._measures, perf, crash)
         self._outage = Outage(machine or clock, settings.redis.outage_seconds)
-        self._own = Pen(bus, f"host:{name}", clock)
+        self._own = Pen(bus, f"host:{name}", clock, machine or clock)
         self._pens = {"": self._own}
         self._hosted: list[Hosted] = []
         self._intake: Intake | None = None
@@ -84,7 +86,7 @@ class Host:
 
     def output(self, service: str) -> Output:
         """The output that a service of this name is built with. Raises BusUnavailable."""
-        pen = self._pens[service] = Pen(self._bus, service, self._clock)
+        pen = self._pens[service] = Pen(self._bus, service, self._clock, self._machine)
         return pen.voice
 
     def add(self, service: Service) -> None:
@@ -150,9 +152,7 @@ class Host:
         self._crash("polled")
         self._retry()
         self._drain()
-        self._tick_ns = self._clock.mono_ns() + round(TICK_SECONDS * 1e9)
-        for hosted in self._hosted:
-            self._tick_while_busy(hosted)
+        self._tick_all()
         self._settle()
         self._look_after()
         return self._count != before
@@ -203,7 +203,7 @@ class Host:
             if since.since_ns is not None and self._perf() - since.since_ns > _SETTLE_NS:
                 self._settle()
             if queue:
-                if not self._outage.is_on:
+                if not (self._outage.is_on or self._is_turned):
                     self._intake.peek()
                 if self._clock.mono_ns() >= self._tick_ns:
                     return
@@ -225,6 +225,8 @@ class Host:
         self._measures.handled(hosted.service.name, received, self._perf() - begin)
         self._crash("handled")
         self._commit(hosted.pen, delivery.root_ns)
+        if self._settlement.is_pressing:
+            self._settle()
         self._crash("committed")
         if failure is None:
             intake.finish(delivery)
@@ -253,6 +255,22 @@ class Host:
                 self._intake.queue.put(delivery)
 
     # Time
+
+    def _tick_all(self) -> None:
+        """Tick every service; where a replay turns the clock, as long as it does and 20 ms at the most.
+
+        The bus is not asked in between: what happens depends on the market's time alone, so it happens again.
+        """
+        until_ns = self._machine.mono_ns() + _TURN_NS
+        while True:
+            self._tick_ns = self._clock.mono_ns() + round(TICK_SECONDS * 1e9)
+            begin_ns = self._clock.mono_ns()
+            for hosted in self._hosted:
+                self._tick_while_busy(hosted)
+            has_turned = self._is_turned and self._clock.mono_ns() != begin_ns
+            self._count += has_turned
+            if not has_turned or self._machine.mono_ns() >= until_ns:
+                return
 
     def _tick_while_busy(self, hosted: Hosted) -> None:
         """Tick a service, hand on what it says, and again while that is market data: a feed that is read, a replay."""

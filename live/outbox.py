@@ -97,7 +97,7 @@ class _Drawer:
 class Pen:
     """Numbers what one writer says and lays it ready. Raises BusUnavailable when the writer's epoch cannot be had."""
 
-    def __init__(self, bus: Bus, writer: str, clock: Clock) -> None:
+    def __init__(self, bus: Bus, writer: str, clock: Clock, machine: Clock) -> None:
         self.voice = Voice()
         self._drawer = _Drawer(bus)
         self._publisher = Publisher(
@@ -106,6 +106,7 @@ class Pen:
             clock.wall_ns,
             market_limit=MOST_MARKET,
             durable_limit=MOST_DURABLE,
+            machine=machine.wall_ns,
         )
         self._unnumbered: dict[int, Sequence[Any]] = {}
 

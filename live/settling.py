@@ -32,6 +32,11 @@ class Settlement:
         if isinstance(received.body, Approval):
             self._approvals.append((received.header.received_ns, root_ns))
 
+    @property
+    def is_pressing(self) -> bool:
+        """Whether an approval waits: it is to be on the bus before anybody acts on it."""
+        return bool(self._approvals)
+
     def finished(self, entry: Entry) -> None:
         """An entry's effect is complete once everything said until now is written."""
         self._finished.append(entry)

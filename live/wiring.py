@@ -121,6 +121,10 @@ class _QueueLength:
 
 
 def _collector(parts: Parts, _around: Surroundings) -> Service:
+    if parts.settings.feed.kind == "lake":
+        from live.lake_replay import LakeCollector  # noqa: PLC0415 - imports pyarrow
+
+        return LakeCollector(parts)
     from live.collector import Collector  # noqa: PLC0415
 
     return Collector(parts)
