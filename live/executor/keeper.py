@@ -23,12 +23,13 @@ MEND_NS = 1_000_000_000
 class Keeper:
     """Journal and ledger together. Raises JournalError, JournalDamaged among them, when the journal cannot be read."""
 
-    def __init__(self, parts: Parts, file: JournalFile) -> None:
+    def __init__(self, parts: Parts, file: JournalFile, longest: int = LONGEST_BYTES) -> None:
         self._parts = parts
         self._journal = Journal(file)
         self.ledger = Ledger(parts.symbols, parts.settings.gates.loss_streak)
         self._told: deque[Report] = deque(maxlen=KEPT_REPORTS)
         self._mend_ns = 0
+        self._longest = self._compact_at = longest
         for payload in self._journal.recovered:
             try:
                 self._told.extend(self.ledger.take(decode(payload)))
@@ -73,7 +74,7 @@ class Keeper:
         try:
             if not self._journal.problem:
                 self._journal.sync()
-                if self._journal.size > LONGEST_BYTES:
+                if self._journal.size > self._compact_at:
                     self._compact()
         except JournalError as refused:
             self._parts.log.error("journal_refuses", error=str(refused))
@@ -107,6 +108,8 @@ class Keeper:
 
     def _compact(self) -> None:
         self._journal.replace(encode(Snapshot(self.ledger.state, tuple(self._told))))
+        # A state that is long itself must not be written again with every record.
+        self._compact_at = max(self._longest, 4 * self._journal.size)
 
     def _tell(self, reports: Sequence[Report]) -> None:
         metrics, log = self._parts.metrics, self._parts.log

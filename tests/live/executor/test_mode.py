@@ -206,7 +206,8 @@ class Runs(RuleBasedStateMachine):
     def fresh(self) -> FailSafe:
         """A new process over the same file."""
         safe = started(Path(self.folder.name) / "fail_safe.json", self.clock, **self.knobs)
-        if safe.at_start and safe.at_start.reason == "restart_loop":
+        is_new = safe.remaining_seconds == COOLDOWN  # else it is the rest of a loop's cooldown of before
+        if safe.at_start and safe.at_start.reason == "restart_loop" and is_new:
             self.tripped()
         return safe
 
