@@ -180,10 +180,10 @@ def lake_start_ns(start: str) -> int:
     return round(moment.timestamp()) * 1_000_000_000
 
 
-def first_row_ns(lake: Lake, names: Sequence[str], clock: Clock, start: str) -> int:
+def first_row_ns(root: str, names: Sequence[str], clock: Clock, start: str) -> int:
     """Return when the first row arrived, for a ManualClock to begin at (the clock's own time when there is none)."""
     start_ns = lake_start_ns(start)
-    first = [next(_rows_of(lake, name, start_ns, 2**63 - 1), None) for name in names]
+    first = [next(_rows_of(Lake(root), name, start_ns, 2**63 - 1), None) for name in names]
     return min((row.local_ns for row in first if row), default=clock.wall_ns())
 
 

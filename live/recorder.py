@@ -96,7 +96,10 @@ class Recorder:
 
     def subscriptions(self) -> Sequence[Subscription]:
         """The market of every symbol, behind what is recorded; scores, outcomes and reports as a group."""
-        market = [stream(name) for name in self._parts.symbols for stream in (streams.book, streams.trade)]
+        # What is replayed from the lake is in the lake.
+        is_recorded = self._parts.settings.feed.kind != "lake"
+        names = self._parts.symbols if is_recorded else ()
+        market = [stream(name) for name in names for stream in (streams.book, streams.trade)]
         return [
             *(Subscription(name, start=self._state.cursors.get(name, "0")) for name in market),
             *(Subscription(name, group=NAME) for name in GROUPED),

@@ -205,6 +205,10 @@ def replay_start_ns(settings: Settings, symbols: Sequence[Symbol], clock: Clock)
     """Return the arrival of a replay's first frame, for a ManualClock to begin at. Raises FeedRefused without one."""
     if settings.feed.kind == "simulator":
         return begin_ns(settings, clock)
+    if settings.feed.kind == "lake":
+        from live.lake_replay import first_row_ns  # noqa: PLC0415 - imports pyarrow
+
+        return first_row_ns(str(settings.paths.lake), [each.name for each in symbols], clock, settings.feed.start)
     if settings.feed.path is None:
         raise FeedRefused(f"feed.path: wanted a recording to replay, feed.kind is {settings.feed.kind!r}")
     first = next(capture_frames(settings.feed.path, symbols), None)

@@ -1,10 +1,15 @@
 """The last screen of the demo: what came out, what it took, and where to look at it."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
+
+from monitoring.metrics import ROUTES
+from monitoring.scrape import Scrape
+from tidegate.paper_run import PaperRun
 
 _SHOWN = (
     ("test_direction_auc", "direction AUC, touched rows"),
@@ -31,6 +36,7 @@ class Outcome:
     body_seconds: float
     wall_seconds: float
     source: Path | None
+    paper: PaperRun
 
     @property
     def overhead_share(self) -> float:
@@ -51,6 +57,59 @@ def results(outcome: Outcome) -> Table:
     table.add_row("wall time", f"{outcome.wall_seconds:.0f} s, {outcome.runs} Dagster runs")
     table.add_row("Dagster's own share", f"{outcome.overhead_share:.0%} of {outcome.run_seconds:.0f} s of runs")
     return table
+
+
+def on_paper(run: PaperRun) -> Table:
+    """The table of what the live services showed on /metrics at the end of the replay."""
+    shown = run.scrape
+    table = Table(
+        title=f"on paper (from /metrics: {run.market})", title_justify="left", show_header=False, pad_edge=False
+    )
+    for words, value in _paper_rows(shown):
+        table.add_row(words, value)
+    speed = run.market_seconds / run.wall_seconds
+    table.add_row("market handled in", f"{run.wall_seconds:.0f} s with start and stop, {speed:.0f} times real time")
+    table.add_row("journal", str(run.folder / "live" / "executor" / "executor.journal"))
+    return table
+
+
+def _paper_rows(shown: Scrape) -> Iterator[tuple[str, str]]:
+    yield "market events", f"{shown.total('market_events_total'):,.0f}"
+    outcomes = shown.total("outcomes_total")
+    yield "candidates", f"{shown.total('candidates_total'):,.0f}, {outcomes:,.0f} of them resolved"
+    yield "approvals", f"{shown.total('approvals_total'):,.0f}"
+    dropped = {gate: n for gate, n in shown.by("gate_drop_total", "gate").items() if n}
+    told = ", ".join(f"{gate} {n:,.0f}" for gate, n in sorted(dropped.items(), key=lambda each: -each[1])[:4])
+    yield "dropped by gates", f"{sum(dropped.values()):,.0f}" + (f" ({told})" if told else "")
+    yield "orders sent", f"{shown.total('exec_ladder_aggressiveness_total'):,.0f}"
+    yield "fills", f"{shown.total('fills_total'):,.0f}"
+    for route in ROUTES:
+        if shown.total("fills_total", route=route):
+            yield from _route_rows(shown, route)
+    yield "precision", _share(shown.value("precision"))
+    for name in ("tick_to_approval_seconds", "score_seconds"):
+        low, high = shown.quantile(name, 0.5), shown.quantile(name, 0.99)
+        if low is not None and high is not None:
+            yield (
+                f"{name.removesuffix('_seconds').replace('_', ' ')}, p50 / p99",
+                f"{low * 1e3:.2f} / {high * 1e3:.2f} ms",
+            )
+    band = shown.by("paper_fill_rate", "queue_model")
+    if band:
+        yield "fill rate over queue models", f"{min(band.values()):.2f} to {max(band.values()):.2f}"
+    yield "messages set aside", f"{shown.total('messages_refused_total'):,.0f}"
+
+
+def _route_rows(shown: Scrape, route: str) -> Iterator[tuple[str, str]]:
+    yield f"win rate after fees, route {route}", _share(shown.value("winrate_rolling", route=route))
+    markouts = (shown.value(f"avg_markout_{ms}ms", route=route) for ms in (100, 500, 1000))
+    yield "  markout at 0.1, 0.5, 1 s", ", ".join("-" if m is None else f"{m:+.2f}" for m in markouts) + " bps"
+    yield "  fill rate of entries", _share(shown.value("fill_rate_rolling", route=route))
+    yield "  profit after fees", f"{shown.value('pnl_quote', route=route) or 0.0:+,.2f} quote units"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.3f}"
 
 
 def _number(value: float) -> str:

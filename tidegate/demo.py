@@ -12,14 +12,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from archive.errors import ArchiveError
+from bus.errors import BusError
 from config.errors import SettingsError
 from config.settings import Settings
 from pipelines.errors import PipelineError
 from pipelines.partitions import Cell
 from registry.errors import RegistryError
+from tidegate import paper_run
 from tidegate.bars import Bars
-from tidegate.closing import Outcome, results, where_to_look
+from tidegate.closing import Outcome, on_paper, results, where_to_look
 from tidegate.environment import prepare
+from tidegate.live_stack import StackError
 
 if TYPE_CHECKING:
     from pipelines.launching import Launcher
@@ -33,10 +36,12 @@ def run(source: Path | None) -> int:
         settings = prepare(source)
         with _library_log(Path(settings.paths.var) / "logs"):
             outcome = tell(console, settings, started)
-    except (SettingsError, ArchiveError, PipelineError, RegistryError) as error:
+    except (SettingsError, ArchiveError, PipelineError, RegistryError, BusError, StackError) as error:
         console.print(f"[red]demo stopped:[/] {escape(str(error))}", markup=True, soft_wrap=True)
         return 1
     console.print(results(outcome))
+    console.print()
+    console.print(on_paper(outcome.paper))
     for line in where_to_look(outcome.source):
         console.print(line, soft_wrap=True)
     return 0
@@ -67,17 +72,21 @@ def tell(console: Console, settings: Settings, started: float) -> Outcome:
         version = runs.workspace.store.by_alias("candidate")
         if version is None:
             raise PipelineError("train_job succeeded, but no version has alias candidate; was it moved meanwhile?")
+        spent = runs.runs, runs.run_seconds, sum(bars.body_seconds.values())
+        sound = [each for each in cells if each not in left_out]
+        paper = paper_run.run(console, settings, runs.workspace.store, version, max(each.day for each in sound))
         return Outcome(
             version=f"{version.name} version {version.number}",
             bundle_sha256=version.sha256,
             metrics=runs.workspace.store.run_metrics(version.run_id),
             repaired=[str(each.key) for each in repaired],
             left_out=[str(each.key) for each in left_out],
-            runs=runs.runs,
-            run_seconds=runs.run_seconds,
-            body_seconds=sum(bars.body_seconds.values()),
+            runs=spent[0],
+            run_seconds=spent[1],
+            body_seconds=spent[2],
             wall_seconds=time.perf_counter() - started,
             source=settings.source.path,
+            paper=paper,
         )
 
 

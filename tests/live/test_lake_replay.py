@@ -104,7 +104,7 @@ def test_several_symbols_turn_the_clock_together(tmp_path: Path) -> None:
     kept = stored(tmp_path, 200, ("BTCUSDT", "ETHUSDT"))
     collector, made = replaying(tmp_path, ("BTCUSDT", "ETHUSDT"))
     assert isinstance(made.clock, ManualClock)
-    made.clock.advance_to(first_row_ns(Lake(tmp_path / "lake"), ("BTCUSDT", "ETHUSDT"), made.clock, START))
+    made.clock.advance_to(first_row_ns(str(tmp_path / "lake"), ("BTCUSDT", "ETHUSDT"), made.clock, START))
     run(collector)
     times = [each.body.local_ns for each in said(made).said if isinstance(each.body, BookImage)]
     assert times == sorted(times)

@@ -1,0 +1,131 @@
+"""The second half of the demo: the model just trained becomes active and trades on paper over a market it has not seen.
+
+The services are the real ones, in a process of their own on a real server of streams, in market time: a replay is
+handled as fast as it can be, and every timer of theirs runs on the market's clock.
+"""
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from config.settings import Settings
+from monitoring.scrape import Scrape
+from tidegate.live_stack import LiveStack, StackError, running
+
+if TYPE_CHECKING:
+    from registry.store import ModelStore
+    from registry.versions import Version
+
+_READY_SECONDS = 60.0
+_LONGEST_SECONDS = 600.0
+_QUIET_POLLS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PaperRun:
+    """What the services showed at the end, how much market they handled, and how long that took."""
+
+    scrape: Scrape
+    market: str
+    market_seconds: float
+    wall_seconds: float
+    folder: Path
+
+
+def run(
+    console: Console, settings: Settings, store: "ModelStore", version: "Version", test_day: date | None
+) -> PaperRun:
+    """Make the version active, replay a market through the live services, and return what they showed.
+
+    A simulated market goes on with the day behind the last one; recordings are replayed from the lake, on the test day.
+    Raises StackError when the services fail.
+    """
+    make_active(settings, store, version)
+    var = Path(settings.paths.var) / "demo"
+    shutil.rmtree(var, ignore_errors=True)
+    environ, market = replay_of(settings, test_day)
+    # The demo's streams, journal and recorded rows are its own: it neither goes on from a former run nor spoils one.
+    environ = {**environ, "PATHS_VAR": str(var)}
+    console.print(f"[bold cyan]5  live on paper[/] over {market}; every message goes through Redis streams")
+    started = time.perf_counter()
+    with running(var / "redis", var / "logs" / "live.log", environ=environ) as stack:
+        stack.wait_for(["ai_scorer", "executor", "risk"], _READY_SECONDS)
+        scrape = _watch(console, stack)
+    seconds = time.perf_counter() - started
+    return PaperRun(scrape, market, 60.0 * float(environ["FEED_MINUTES"]), seconds, var)
+
+
+def make_active(settings: Settings, store: "ModelStore", version: "Version") -> None:
+    """Point alias active at a version and let the mirror follow, as model_sync would within a second.
+
+    Raises StackError when the mirror refuses the version.
+    """
+    from live.mirroring import Mirroring
+    from live.model_slots import Engine
+    from market.feature_spec import schema_hash
+
+    store.set_alias("active", version.number)
+    engine = Engine(schema_hash(), settings.candidate.rule(), settings.label.rule())
+    followed = Path(settings.paths.var) / "live" / "model_sync"
+    found = Mirroring(settings.registry.mirror, followed, engine).round(store, time.time_ns())
+    if refused := [each.text for each in found.unfit if each.slot == "active"]:
+        raise StackError(f"the mirror refused the version just trained: {refused[0]}")
+
+
+def replay_of(settings: Settings, test_day: date | None) -> tuple[Mapping[str, str], str]:
+    """The overrides that make the collector replay a market, and what that market is."""
+    common = {"FEED_SPEED": "0", "EXCHANGE_MODE": "paper", "SERVING_LOG_FORMAT": "json"}
+    if settings.source.kind == "simulator":
+        last = settings.market.last_day or date.fromisoformat("2026-01-07")
+        day, minutes = last + timedelta(days=1), 60
+        feed = {"FEED_KIND": "simulator", "FEED_START": f"{day}T13:00:00"}
+        return {**common, **feed, "FEED_MINUTES": str(minutes)}, f"{minutes} simulated minutes of {day}, a day not seen"
+    day, minutes = test_day or settings.market.first_day, 60
+    feed = {"FEED_KIND": "lake", "FEED_START": f"{day}T12:00:00"}
+    return {**common, **feed, "FEED_MINUTES": str(minutes)}, f"{minutes} recorded minutes of {day}, the test day"
+
+
+def _watch(console: Console, stack: LiveStack) -> Scrape:
+    """Draw what happens until the market is over and nothing waits on a stream any more."""
+    columns = (
+        SpinnerColumn(finished_text="[green]+"), TextColumn("{task.description:<14}"), BarColumn(bar_width=28),
+        TimeElapsedColumn(), TextColumn("[dim]{task.fields[detail]}"),
+    )  # fmt: skip
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    with Progress(*columns, console=console) as drawing:
+        task = drawing.add_task("market", total=None, detail="")
+        quiet, before = 0, ""
+        while quiet < _QUIET_POLLS:
+            stack.check()
+            if time.monotonic() > deadline:
+                raise StackError(f"the replay did not end within {_LONGEST_SECONDS:g} s; see {stack.log}")
+            time.sleep(0.2)
+            told = _progress(stack, drawing, task)
+            collector = stack.heartbeats().get("collector")
+            finished = collector is not None and bool(collector.status.get("finished"))
+            quiet = quiet + 1 if finished and told == before else 0
+            before = told
+        scrape = stack.scrape()
+        drawing.update(task, total=1, completed=1)
+    return scrape
+
+
+def _progress(stack: LiveStack, drawing: Progress, task: TaskID) -> str:
+    try:
+        scrape = stack.scrape()
+    except StackError:
+        return ""
+    told = (
+        f"{scrape.total('market_events_total'):,.0f} events, {scrape.total('candidates_total'):,.0f} candidates, "
+        f"{scrape.total('approvals_total'):,.0f} approvals, {scrape.total('fills_total'):,.0f} fills, "
+        f"{scrape.total('outcomes_total'):,.0f} outcomes"
+    )
+    drawing.update(task, detail=told)
+    return told
