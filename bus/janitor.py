@@ -15,8 +15,9 @@ class Janitor:
     """Trims streams; `sweep` is called now and then.
 
     `market` streams keep `market_ms` behind their newest entry, by the ids, so a replay at any speed is kept as long
-    in its own time. `durable` streams keep what a group has not acknowledged; while nobody has a group on one, it
-    keeps `unclaimed_ms`. A group on a market stream is never overtaken either.
+    in its own time. `durable` streams keep what a group has not acknowledged, and `durable_ms` behind their newest
+    entry for people and restarts to look back on; while nobody has a group on one, it keeps `unclaimed_ms`. A group on
+    a market stream is never overtaken either.
     """
 
     def __init__(
@@ -26,11 +27,13 @@ class Janitor:
         market_ms: int,
         *,
         durable: Iterable[str] = DURABLE,
+        durable_ms: int = 0,
         unclaimed_ms: int = _DAY_MS,
     ) -> None:
         self._bus = bus
         self._ages: Mapping[str, int] = dict.fromkeys(market, market_ms)
         self._durable = tuple(durable)
+        self._durable_ms = durable_ms
         self._unclaimed_ms = unclaimed_ms
 
     def sweep(self) -> dict[str, int]:
@@ -38,13 +41,14 @@ class Janitor:
         gone = {name: self._cut(name, self._aged(name, age_ms, grouped=True)) for name, age_ms in self._ages.items()}
         for name in self._durable:
             needed = parse(self._bus.trimmable(name))
-            gone[name] = self._cut(name, needed if needed != ZERO else self._aged(name, self._unclaimed_ms))
+            aged = self._aged(name, self._unclaimed_ms if needed == ZERO else self._durable_ms)
+            gone[name] = self._cut(name, aged if needed == ZERO else min(needed, aged))
         return {name: count for name, count in gone.items() if count}
 
     def _aged(self, stream: str, age_ms: int, *, grouped: bool = False) -> Key:
         """Return the lowest id that is young enough, or that a group still needs."""
         ms, number = parse(self._bus.last_id(stream))
-        cut = (ms - age_ms, 0)
+        cut = (ms - age_ms, 0) if age_ms else (ms, number + 1)
         if number > _MOST_IN_A_MILLISECOND:
             cut = max(cut, (ms, number - _MOST_IN_A_MILLISECOND))
         needed = parse(self._bus.trimmable(stream)) if grouped else ZERO

@@ -84,6 +84,12 @@ def serve(folder: Path, url: str = "", options: Sequence[str] = ()) -> Server:
     return found
 
 
+def running(folder: Path) -> str | None:
+    """Return the URL of the server that runs in a folder, None when there is none."""
+    url = f"unix://{short_path(folder.resolve()) / _SOCKET}"
+    return url if _answers(url) else None
+
+
 def shut_down(folder: Path) -> bool:
     """End the server that runs in a folder, whoever started it; False when there is none. Its file is whole then."""
     url = f"unix://{short_path(folder.resolve()) / _SOCKET}"

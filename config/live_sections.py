@@ -75,6 +75,9 @@ class Redis(Section):
 
     url: str = knob("", "redis://, rediss:// or unix:// address; empty starts a server of our own under paths.var.")
     market_minutes: float = knob(10.0, "How long market data stays on its streams.", "minutes", gt=0, le=10_000)
+    durable_minutes: float = knob(
+        60.0, "How long everything else stays once every reader has it.", "minutes", ge=0, le=100_000
+    )
     claim_seconds: float = knob(5.0, "A message not acknowledged for so long is taken over.", "seconds", gt=0, le=600)
     max_deliveries: int = knob(3, "A message that failed so often is set aside.", ge=1, le=100)
     outage_seconds: float = knob(

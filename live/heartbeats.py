@@ -19,7 +19,8 @@ _PREFIX = "hb:"
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
-    """One service at one moment. `state` is starting, running or stopped; `status` is the service's own."""
+    """One service at one moment. `state` is running or stopped, `groups` are the (stream, group) pairs of its process,
+    `status` is the service's own."""
 
     service: str
     at_ns: int
@@ -29,6 +30,7 @@ class Heartbeat(msgspec.Struct, frozen=True):
     ready: bool
     metrics_port: int
     hosted_with: list[str]
+    groups: list[tuple[str, str]]
     status: dict[str, Any]
 
 

@@ -84,6 +84,7 @@ class Upkeep:
                 ready=ready,
                 metrics_port=self._metrics_port,
                 hosted_with=[name for name in names if name != service.name],
+                groups=list(self._groups),
                 status=dict(status),
             )
             write(self._bus, heartbeat)

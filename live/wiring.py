@@ -97,7 +97,10 @@ def clock_of(names: Sequence[str], settings: Settings, symbols: Mapping[str, Sym
 
 def _janitor(around: Surroundings, symbols: Mapping[str, Symbol]) -> Janitor:
     market = [stream(name) for name in symbols for stream in (streams.book, streams.trade, streams.mark)]
-    return Janitor(around.bus, market, round(around.settings.redis.market_minutes * 60_000))
+    redis = around.settings.redis
+    return Janitor(
+        around.bus, market, round(redis.market_minutes * 60_000), durable_ms=round(redis.durable_minutes * 60_000)
+    )
 
 
 class _QueueLength:

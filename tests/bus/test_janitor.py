@@ -8,6 +8,7 @@ from bus.janitor import Janitor
 from bus.memory import MemoryBus
 from bus.memory_reader import MemoryReader
 from bus.protocol import Group
+from bus.streams import REPORTS
 
 S, MARKET = "sig:approved", "md:{X}:book"
 DAY_MS = 86_400_000
@@ -98,3 +99,20 @@ def test_ids_that_wait_for_the_clock_do_not_fill_the_server() -> None:
 def test_streams_that_are_not_there_are_none_of_its_business() -> None:
     """At the very start there is nothing."""
     assert Janitor(MemoryBus(lambda: 0), [MARKET], 10_000).sweep() == {}
+
+
+def test_what_every_group_has_may_be_kept_for_a_while() -> None:
+    """People look back on it, and a restarted service sees what it said."""
+    now = [1_000_000]
+    bus = MemoryBus(lambda: now[0])
+    reader = bus.reader("c", {}, [Group(REPORTS, "risk")])
+    for ms in (1_000, 50_000, 61_000):
+        bus.add([(REPORTS, b"x", f"{ms}-0")])
+    for entry in reader.poll(0):
+        reader.ack(entry)
+    reader.flush()
+    janitor = Janitor(bus, [], 0, durable=[REPORTS], durable_ms=60_000)
+    assert janitor.sweep() == {}
+    bus.add([(REPORTS, b"x", "70000-0")])
+    assert janitor.sweep() == {REPORTS: 1}
+    assert [entry.id for entry in bus.recent(REPORTS, 10)] == ["50000-0", "61000-0", "70000-0"]
