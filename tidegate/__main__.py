@@ -27,11 +27,65 @@ def up(
     source: SourceOption = None,
     dagster_port: Annotated[int, typer.Option(help="Port of the Dagster page.")] = 3000,
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow page.")] = 5000,
+    live: Annotated[bool, typer.Option(help="Run the live services on paper beside the pages.")] = True,
 ) -> None:
-    """Open the Dagster and MLflow pages on loopback until Ctrl-C."""
+    """Open the Dagster and MLflow pages and run the live services, on loopback, until Ctrl-C."""
     from tidegate.up import serve
 
-    raise typer.Exit(serve(source, dagster_port, mlflow_port))
+    raise typer.Exit(serve(source, dagster_port, mlflow_port, live=live))
+
+
+UrlOption = Annotated[str, typer.Option("--redis-url", help="Streams to look at, instead of redis.url.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def status(
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Again every second, until Ctrl-C.")] = False,
+    as_json: JsonOption = False,
+    redis_url: UrlOption = "",
+) -> None:
+    """Show the live services: heartbeats, books, mode, models, queues. Exit 1 unless everything that trades is ready."""
+    from config.settings import load
+    from tidegate.status import run
+
+    raise typer.Exit(run(load(), redis_url, watch=watch, as_json=as_json))
+
+
+@app.command()
+def why(
+    symbol: Annotated[str, typer.Argument(help="One of market.symbols.")],
+    last: Annotated[str, typer.Option("--last", help="How far back: 90s, 10m, 2h, 1d.")] = "10m",
+    as_json: JsonOption = False,
+    redis_url: UrlOption = "",
+) -> None:
+    """Show what became of a symbol's candidates: scores, approvals, drops by gate, orders."""
+    from config.settings import load
+    from tidegate.why import run
+    from tidegate.wording import length_of
+
+    try:
+        seconds = length_of(last)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--last") from error
+    raise typer.Exit(run(load(), redis_url, symbol, seconds, as_json=as_json))
+
+
+@app.command()
+def tail(
+    streams: Annotated[
+        list[str] | None, typer.Argument(help="sig:approved, md:{BTCUSDT}:book, ...; none: all but md.")
+    ] = None,
+    count: Annotated[int, typer.Option("-n", help="Newest messages of each stream to begin with.")] = 10,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+    as_json: JsonOption = False,
+    redis_url: UrlOption = "",
+) -> None:
+    """Print messages of the streams, one line each."""
+    from config.settings import load
+    from tidegate.tail import run
+
+    raise typer.Exit(run(load(), redis_url, streams or [], count, follow=follow, as_json=as_json))
 
 
 def main() -> None:

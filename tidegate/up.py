@@ -1,4 +1,8 @@
-"""The pages of a stack on one machine: Dagster and MLflow on loopback, started together and stopped together."""
+"""A stack on one machine: the pages of Dagster and MLflow, and the live services on paper, all on loopback.
+
+They are started together and stopped together. The services trade the simulated market of now unless the configuration
+names another feed; model_sync runs in a process of its own and follows MLflow's aliases.
+"""
 
 import signal
 import socket
@@ -8,12 +12,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from bus.errors import BusError
+from bus.server import serve as serve_streams
+from config.settings import Settings
+from registry.manifest import Mirror
+from tidegate import live_stack
 from tidegate.environment import ROOT, prepare
 
 _HOST = "127.0.0.1"
@@ -36,10 +45,10 @@ class Page:
         return f"http://{_HOST}:{self.port}"
 
 
-def serve(source: Path | None, dagster_port: int, mlflow_port: int) -> int:
-    """Start both servers, say where they are, and wait for Ctrl-C or for one of them to end.
+def serve(source: Path | None, dagster_port: int, mlflow_port: int, *, live: bool = True) -> int:
+    """Start the pages and the live services, say where they are, and wait for Ctrl-C or for one of them to end.
 
-    Returns 0 when stopped by hand, 1 when a port was taken or a server ended by itself.
+    Returns 0 when stopped by hand, 1 when a port was taken or a process ended by itself.
     """
     console = Console()
     settings = prepare(source)
@@ -53,15 +62,50 @@ def serve(source: Path | None, dagster_port: int, mlflow_port: int) -> int:
             return 1
     logs = Path(settings.paths.var) / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    processes: list[subprocess.Popen[bytes]] = []
+    processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        with ended_by_signals():
-            processes.extend(start(page, logs / f"{page.name.lower()}.log") for page in pages)
+        with ended_by_signals(), ExitStack() as ends:
+            ends.callback(lambda: stop(list(processes.values())))
+            for page in pages:
+                processes[page.name] = start(page, logs / f"{page.name.lower()}.log")
+            if live:
+                server = ends.enter_context(serve_streams(Path(settings.paths.var) / "redis", settings.redis.url))
+                ends.callback(lambda: stop_live(processes))
+                processes |= _start_live(settings, server.url, logs)
+                tell_of_live(console, settings, logs)
             return _watch(console, pages, processes, logs)
     except KeyboardInterrupt:
         return 0
-    finally:
-        stop(processes)
+    except BusError as error:
+        console.print(f"[red]streams: {error}", soft_wrap=True)
+        return 1
+
+
+def _start_live(settings: Settings, url: str, logs: Path) -> dict[str, "subprocess.Popen[bytes]"]:
+    """The services that trade, in one process, and model_sync in another."""
+    environ = {"REDIS_URL": url}
+    first = settings.serving.metrics_port
+    return {
+        "live": live_stack.start(["all"], logs / "live.log", environ, first),
+        "model_sync": live_stack.start(["model_sync"], logs / "model_sync.log", environ, first),
+    }
+
+
+def stop_live(processes: dict[str, "subprocess.Popen[bytes]"]) -> None:
+    """End the services before the streams they speak on."""
+    for name in ("live", "model_sync"):
+        if name in processes:
+            live_stack.stop(processes[name])
+
+
+def tell_of_live(console: Console, settings: Settings, logs: Path) -> None:
+    """Say what was started, where to look, and whether there is a model to trade with."""
+    feed, exchange = settings.feed, settings.exchange
+    console.print(f"Starting the live services: feed {feed.kind}, exchange {exchange.mode}; log {logs / 'live.log'}")
+    console.print("  python -m tidegate status --watch   what they do, in another terminal")
+    console.print(f"  http://{settings.serving.host}:{settings.serving.metrics_port}/metrics   every number they show")
+    if Mirror(settings.registry.mirror).slot("active") is None:
+        console.print("[yellow]No model is active yet: nothing is approved until one is.[/] make demo trains one.")
 
 
 @contextmanager
@@ -134,20 +178,22 @@ def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def _watch(console: Console, pages: Sequence[Page], processes: Sequence[subprocess.Popen[bytes]], logs: Path) -> int:
+def _watch(
+    console: Console, pages: Sequence[Page], processes: Mapping[str, "subprocess.Popen[bytes]"], logs: Path
+) -> int:
     waiting = list(pages)
     deadline = time.monotonic() + _START_SECONDS
     console.print(f"Starting Dagster and MLflow; their output goes to {logs}")
     while True:
-        for page, process in zip(pages, processes, strict=True):
+        for name, process in processes.items():
             if (code := process.poll()) is not None:
-                console.print(f"[red]{page.name} ended with {code}; see {logs / page.name.lower()}.log")
+                console.print(f"[red]{name} ended with {code}; see {logs / name.lower()}.log")
                 return 1
         for page in [page for page in waiting if answers(page)]:
             waiting.remove(page)
             console.print(f"[green]{page.name}[/] is up: {page.url}")
             if not waiting:
-                console.print("Ctrl-C stops both.")
+                console.print("Ctrl-C stops everything.")
         if waiting and time.monotonic() > deadline:
             console.print(f"[red]{waiting[0].name} did not answer within {_START_SECONDS} s; see {logs}")
             return 1

@@ -1,3 +1,4 @@
+import io
 import os
 import signal
 import socket
@@ -7,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from tests.live.parts import settings
 from tidegate.environment import ROOT
-from tidegate.up import Page, answers, pages_of, port_taken, serve, start, stop
+from tidegate.up import Page, answers, pages_of, port_taken, serve, start, stop, stop_live, tell_of_live
 
 
 @pytest.fixture
@@ -119,3 +122,27 @@ def test_a_terminated_command_leaves_no_server_behind(tmp_path: Path, how: signa
         assert parent.wait(30) == 0
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+def test_the_services_end_before_the_pages_and_the_streams(tmp_path: Path) -> None:
+    """In order, by SIGTERM; one that has ended already is no trouble."""
+    child = [sys.executable, "-c", "import time; time.sleep(60)"]
+    processes = {name: subprocess.Popen(child, start_new_session=True) for name in ("Dagster", "live", "model_sync")}
+    processes["model_sync"].kill()
+    processes["model_sync"].wait()
+    stop_live(processes)
+    assert processes["live"].returncode == -signal.SIGTERM
+    assert processes["Dagster"].poll() is None
+    stop(list(processes.values()))
+
+
+def test_a_stack_without_a_model_says_so(tmp_path: Path) -> None:
+    """And how to get one; where to look stands above it."""
+    tiny = settings({"registry": {"mirror": tmp_path / "mirror"}, "serving": {"metrics_port": 9300}})
+    screen = io.StringIO()
+    tell_of_live(Console(file=screen, width=160, color_system=None), tiny, tmp_path)
+    told = screen.getvalue()
+    assert "feed simulator, exchange paper" in told
+    assert "http://127.0.0.1:9300/metrics" in told
+    assert "No model is active yet" in told
+    assert "make demo" in told
