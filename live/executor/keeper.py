@@ -35,6 +35,7 @@ class Keeper:
                 self._told.extend(self.ledger.take(decode(payload)))
             except (DecodeError, KeyError) as error:
                 raise JournalDamaged(f"a record of the journal is no record of this version: {error!r}") from error
+        self.ledger.drop_unbegun()
         self._untold = {report.id: report for report in self._told}
         if self._journal.torn_bytes:
             parts.log.warning("journal_tail_cut", bytes=self._journal.torn_bytes)

@@ -88,6 +88,12 @@ class Ledger:
         for order in state.orders.values():
             self._of_trip[order.approval_id][order.client_id] = None
 
+    def drop_unbegun(self) -> None:
+        """Forget approvals whose orders a torn write has cut off: nothing was sent for them, so they are not known."""
+        for key in [key for key in self.open_trips if not self._of_trip[key]]:
+            del self.state.trips[key], self.open_trips[key], self._of_trip[key]
+            self.state.approvals.pop(key, None)
+
     def encoded(self) -> bytes:
         """The whole state as bytes."""
         return msgspec.msgpack.encode(self.state)

@@ -114,6 +114,28 @@ def test_a_power_cut_loses_nothing_that_the_venue_knows(tmp_path: Path, kept: in
     assert trading.executor.status()["unknown_orders"] == 0
 
 
+def test_an_approval_whose_orders_were_torn_off_is_taken_again(tmp_path: Path) -> None:
+    """A power cut in the write of an entry, at every byte: nothing was sent, so its next delivery is acted on."""
+    for kept in range(0, 420, 7):
+        disk = Disk()
+        trading = Trading(tmp_path / f"{kept}", {"signals": {"ttl_ms": 600_000}}, journal_file=disk)
+        trading.warm()
+        approval = trading.approval(1, ttl_ms=600_000)
+        whole = len(disk.file.durable)
+        trading.crash_at = "after_intent"
+        with pytest.raises(Exception, match="after_intent"):
+            trading.hand(approval)
+        disk.file.durable = disk.file.durable[: whole + kept]
+        trading.restart()
+        trading.warm()
+        trading.hand(approval)
+        trading.run(14)
+        status = trading.executor.status()
+        assert {place.client_id[-4:-2] for place in trading.paper.places()} <= {"e0", "e1"}
+        assert trading.paper.places()
+        assert (status["open_trips"], status["live_orders"], status["unknown_orders"]) == (0, 0, 0)
+
+
 def test_a_long_journal_is_shortened_and_says_the_same(tmp_path: Path) -> None:
     """Compaction again and again: few records, the same state and reports after a restart, one chain of hashes."""
     trading, file = Trading(tmp_path), FlakyFile()
