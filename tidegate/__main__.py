@@ -45,7 +45,7 @@ def status(
     as_json: JsonOption = False,
     redis_url: UrlOption = "",
 ) -> None:
-    """Show the live services: heartbeats, books, mode, models, queues. Exit 1 unless everything that trades is ready."""
+    """Show the live services: heartbeats, books, mode, models, queues. Exit 1 unless all that trades is ready."""
     from config.settings import load
     from tidegate.status import run
 
