@@ -18,6 +18,8 @@ from live.service import Parts
 
 NAME: Final = "executor"
 JOURNAL_HALT: Final = "journal_error"
+HISTORY_NS = 5_000_000_000
+"""What was said long ago is read within so long behind a start."""
 SWITCH_NS = 15_000_000_000
 """A switch is announced after this long at the latest, with what is still unresolved."""
 
@@ -28,7 +30,7 @@ class Controls:
     def __init__(self, parts: Parts, keeper: Keeper, fail_safe: FailSafe) -> None:
         self._parts, self._keeper, self.fail_safe = parts, keeper, fail_safe
         self._switch: Switch | None = fail_safe.at_start
-        self._switch_ns = parts.clock.mono_ns()
+        self._started_ns = self._switch_ns = parts.clock.mono_ns()
         self._journal_failed = False
         self._reasons: set[str] = set()
         self._events = 0
@@ -72,6 +74,14 @@ class Controls:
             return False
         if event.event not in ("HALT", "RESUME") and event.severity != "CRIT" and not _asks_for_paper(event):
             return False
+        # The fall to paper is on the disk before the event counts as heard: a crash in between only falls twice.
+        if (event.severity == "CRIT" or _asks_for_paper(event)) and self._is_recent(event):
+            self._trip(event.reason if not _asks_for_paper(event) else "operator")
+        self._parts.log.warning(
+            "control_heard", event_kind=event.event, severity=event.severity, reason=event.reason, by=event.by
+        )
+        if event.event == "RESUME" and is_person(event.by):
+            self._resume(event.by)
         self._keeper.keep(
             Heard(
                 event_id, event.event, event.severity, event.reason, event.symbol, event.route, event.by,
@@ -79,13 +89,6 @@ class Controls:
             )
         )  # fmt: skip
         self._keeper.settle()
-        self._parts.log.warning(
-            "control_heard", event_kind=event.event, severity=event.severity, reason=event.reason, by=event.by
-        )
-        if (event.severity == "CRIT" or _asks_for_paper(event)) and self._is_recent(event):
-            self._trip(event.reason if not _asks_for_paper(event) else "operator")
-        if event.event == "RESUME" and is_person(event.by):
-            self._resume(event.by)
         return True
 
     def crit(self, reason: str, text: str, symbol: str = "") -> None:
@@ -161,7 +164,13 @@ class Controls:
         self._parts.metrics.fail_safe_trigger_total.labels(reason).inc()
 
     def _is_recent(self, event: ControlEvent) -> bool:
-        """Whether the cooldown that a CRIT began could still last: an older one, read after a long stop, is history."""
+        """Whether the cooldown that a CRIT began could still last: an older one, read after a long stop, is history.
+
+        Only what the start reads again can be history. Later an old stamp says that two clocks differ, and not to act
+        on it would be to trade on.
+        """
+        if self._parts.clock.mono_ns() - self._started_ns > HISTORY_NS:
+            return True
         age_ns = self._parts.clock.wall_ns() - event.at_ns
         return age_ns <= self._parts.settings.fail_safe.cooldown_seconds * 1e9 + 1e9
 

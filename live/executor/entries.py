@@ -99,9 +99,12 @@ class Entries:
         """Send what is to be sent once more, as soon as its gates are open; forget what has expired meanwhile."""
         for key, order in list(self._again.items()):
             trip, desk = self._keeper.ledger.state.trips.get(order.approval_id), desks[order.is_real]
-            is_over = trip is None or bool(trip.exit_reason) or self._parts.clock.wall_ns() > trip.expires_ns
+            is_over = trip is None or bool(trip.exit_reason) or self._expired(trip, order)
             if is_over or (desk.is_real and not self._controls.is_real) or self._send_again(order, desk):
                 del self._again[key]
+
+    def _expired(self, trip: Trip, order: Order) -> bool:
+        return bool(ttl_text(trip.expires_ns, order.at_ns, self._parts.clock.wall_ns()))
 
     def _send_again(self, order: Order, desk: Desk) -> bool:
         trip, touch = self._keeper.ledger.state.trips[order.approval_id], self._views[order.symbol].touch()
@@ -109,7 +112,7 @@ class Entries:
             return False
         step = order.rung * self._parts.settings.ladder.step_ticks
         price = (touch.bid_ticks if order.side > 0 else touch.ask_ticks) - order.side * step
-        approval = _approval_of(trip, self._parts.clock.wall_ns())
+        approval = _approval_of(trip, order.at_ns)
         rung = Rung(order.rung, price, order.size_lots, order.bucket)
         if closed_gate(self._facts.situation(approval, desk, [rung], is_known=False, shed="")) is not None:
             return False
@@ -198,9 +201,9 @@ class Entries:
             self._dropped.popitem(last=False)
 
 
-def _approval_of(trip: Trip, wall_ns: int) -> Approval:
-    """A trip's approval as far as gates look at it."""
+def _approval_of(trip: Trip, at_ns: int) -> Approval:
+    """A trip's approval as far as gates look at it, as of its last order: a clock that was set back renews nothing."""
     return Approval(
-        trip.approval_id, trip.approval_id, trip.symbol, trip.side, trip.route, trip.model_id, 0, 0.0, 0.0, wall_ns,
-        wall_ns, trip.expires_ns, 0, 0, trip.tp_pct, trip.sl_pct, 0,
+        trip.approval_id, trip.approval_id, trip.symbol, trip.side, trip.route, trip.model_id, 0, 0.0, 0.0, at_ns,
+        at_ns, trip.expires_ns, 0, 0, trip.tp_pct, trip.sl_pct, 0,
     )  # fmt: skip

@@ -1,11 +1,17 @@
 """Halts and the mode: CRIT ends real orders at once, what holds survives restarts, and only a person goes back."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
+from bus.messages import ControlEvent
+from bus.streams import CONTROL
 from live.exchange.protocol import KeepAlive, Trouble
-from tests.live.executor.trading import Trading
+from tests.live.executor.disks import FlakyFile
+from tests.live.executor.trading import Killed, Trading
+
+HOUR_NS = 3_600_000_000_000
 
 
 @pytest.fixture
@@ -166,6 +172,45 @@ def test_what_was_heard_is_not_heard_again(trading: Trading) -> None:
     assert trading.executor.status()["cooldown_seconds"] <= left
 
 
+def test_a_crash_while_crit_is_heard_forgets_nothing(tmp_path: Path) -> None:
+    """Found by the simulation: the event was on the journal as heard, and the fall to paper on no disk yet."""
+    disk = FlakyFile()
+    trading = Trading(tmp_path, real=True, journal_file=lambda: disk)
+    trading.warm()
+
+    def die() -> None:
+        FlakyFile.sync(disk)
+        raise Killed("synced")
+
+    disk.sync = die  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        trading.control("ALERT", "CRIT", "model_error", message_id="crit-1")
+    del disk.sync  # type: ignore[method-assign]
+    trading.restart()
+    trading.control("ALERT", "CRIT", "model_error", message_id="crit-1")
+    assert trading.executor.status()["mode"] == "paper"
+
+
+def test_crit_from_a_clock_behind_ours_counts(trading: Trading) -> None:
+    """Found by the simulation: stamped an hour ago by a machine whose clock was set back, it was taken for history."""
+    trading.clock.jump_wall(HOUR_NS)
+    body = ControlEvent(
+        "ALERT", "CRIT", "", "", "risk", "risk", trading.clock.wall_ns() - 3_600_000_000_000, "", "", ""
+    )
+    trading.give(CONTROL, body, message_id="crit-1")
+    assert trading.executor.status()["mode"] == "paper"
+
+
+def test_crit_of_before_a_long_stop_is_history(trading: Trading) -> None:
+    """What a start reads again and whose cooldown is over begins none."""
+    trading.restart()
+    body = ControlEvent(
+        "ALERT", "CRIT", "", "", "risk", "risk", trading.clock.wall_ns() - 3_600_000_000_000, "", "", ""
+    )
+    trading.give(CONTROL, body, message_id="crit-1")
+    assert trading.executor.status()["mode"] == "real"
+
+
 def test_a_person_may_ask_for_paper(trading: Trading) -> None:
     """MODE_SWITCH to paper by an operator acts as a trip; by anybody else it is only news."""
     trading.control("MODE_SWITCH", "INFO", "x", by="release", target="paper")
@@ -218,3 +263,41 @@ def test_metrics_say_mode_trips_and_switches(trading: Trading) -> None:
     assert 'fail_safe_trigger_total{reason="model_error"} 1.0' in text
     assert 'mode_switch_total{from="real",to="paper"} 1.0' in text
     assert 'exchange_mode_info{mode="paper"} 1.0' in text
+
+
+class DyingFile(FlakyFile):
+    """A file at whose n-th write or sync the process dies, before or behind it."""
+
+    deaths: int = -1
+
+    def append(self, data: bytes) -> None:
+        """Die, write, die."""
+        self._die()
+        super().append(data)
+        self._die()
+
+    def sync(self) -> None:
+        """Die, sync, die."""
+        self._die()
+        super().sync()
+        self._die()
+
+    def _die(self) -> None:
+        self.deaths -= 1
+        if self.deaths == -1:
+            raise Killed("at the disk")
+
+
+@pytest.mark.parametrize("at", range(6))
+def test_a_crit_is_not_forgotten_by_a_crash_while_it_is_heard(tmp_path: Path, at: int) -> None:
+    """Killed before or behind any write that a CRIT leads to: told again after the restart, orders are paper."""
+    file = DyingFile()
+    trading = Trading(tmp_path, real=True, journal_file=lambda: file)
+    file.deaths = at
+    with contextlib.suppress(Killed):
+        trading.control("ALERT", "CRIT", "model_error", message_id="crit-1")
+    file.deaths = -1
+    trading.restart()
+    trading.control("ALERT", "CRIT", "model_error", message_id="crit-1")
+    trading.run(1)
+    assert trading.executor.status()["mode"] == "paper"

@@ -122,6 +122,19 @@ def test_what_is_sent_once_more_obeys_the_gates_and_the_ttl(tmp_path: Path) -> N
     assert len(trading.paper.places()) == 1
 
 
+def test_a_clock_set_back_renews_no_signal(tmp_path: Path) -> None:
+    """Found by the simulation: an entry proven absent behind a restart was sent again with a signal of an hour ago."""
+    trading = warm(tmp_path, {"ladder": {"rungs": 1}})
+    trading.paper.faults.append("silent")
+    trading.approve(1)
+    key = trading.paper.places()[0].client_id
+    trading.clock.advance(seconds=30.0)
+    trading.clock.jump_wall(-3_600_000_000_000)
+    trading.paper.mail.append(Refused(key, "BTCUSDT", "post_only"))
+    trading.run(2)
+    assert len(trading.paper.places()) == 1
+
+
 def test_every_order_is_counted_in_its_bucket(tmp_path: Path) -> None:
     """exec_ladder_aggressiveness_total: nothing traded lately is low, much against a thin queue is high."""
     trading = warm(tmp_path, {"ladder": {"rungs": 1}, "gates": {"liquidity_alpha": 0.0}})
