@@ -8,7 +8,9 @@ Answer = TypeVar("Answer")
 _PAUSE_SECONDS = 0.4
 
 
-def until(question: Callable[[], Answer | None], seconds: float, what: str) -> Answer:
+def until(
+    question: Callable[[], Answer | None], seconds: float, what: str, pause_seconds: float = _PAUSE_SECONDS
+) -> Answer:
     """Ask until the answer is not None.
 
     Raises:
@@ -21,4 +23,4 @@ def until(question: Callable[[], Answer | None], seconds: float, what: str) -> A
             return answer
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:.0f} s for {what}, in vain")
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(pause_seconds)

@@ -1,0 +1,94 @@
+"""Counting what an executor made of approvals: from its journal, and from what it told on the streams."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from bus.codec import decode
+from bus.messages import Report
+from bus.protocol import Bus
+from bus.streams import APPROVED, REPORTS
+from live.executor.journal import recover
+from live.executor.ledger import Ledger
+from live.executor.records import AnyRecord, Filled, Intent
+from live.executor.records import decode as decode_record
+from market.symbols import SymbolTable
+from tests.journeys.live.played import SYMBOL
+from tests.live.parts import ROOT
+
+ENDS = {"refused", "filled", "canceled", "expired"}
+
+
+@dataclass
+class Books:
+    """What the journal holds and what the streams were told."""
+
+    records: list[AnyRecord]
+    ledger: Ledger
+    reports: dict[str, Report]
+    told: int
+
+    def of(self, kind: str) -> list[Report]:
+        """Reports of a kind."""
+        return [report for report in self.reports.values() if report.kind == kind]
+
+    @property
+    def fates(self) -> dict[str, str]:
+        """What became of each approval: `acted`, or the gate that dropped it."""
+        dropped = {report.approval_id: report.reason for report in self.of("dropped")}
+        return dropped | dict.fromkeys(self.ledger.state.approvals, "acted")
+
+    @property
+    def intended(self) -> list[str]:
+        """The client id of every intent, as often as it was written."""
+        return [record.client_id for record in self.records if isinstance(record, Intent)]
+
+
+def books(folder: Path, bus: Bus) -> Books:
+    """Read an executor's journal below a folder of run-time state, and the streams."""
+    payloads = recover((folder / "live" / "executor" / "executor.journal").read_bytes()).payloads
+    records = [decode_record(payload) for payload in payloads]
+    ledger = Ledger({SYMBOL: SymbolTable.load(ROOT / "data" / "reference" / "symbols.yml")[SYMBOL]}, 10_000)
+    for record in records:
+        ledger.take(record)
+    ledger.drop_unbegun()
+    found = [decode(entry).body for entry in bus.recent(REPORTS, 100_000)]
+    reports = [body for body in found if isinstance(body, Report)]
+    by_id: dict[str, Report] = {}
+    for report in reports:
+        assert by_id.setdefault(report.id, report) == report, f"{report.id} is told in two ways"
+    return Books(records, ledger, by_id, len(reports))
+
+
+def is_drained(bus: Bus) -> bool:
+    """Whether every approval was taken and acknowledged."""
+    depth = bus.depth(APPROVED, "executor")
+    return depth.lag == 0 and depth.pending == 0
+
+
+def check(found: Books, approved: list[str]) -> None:
+    """Every approval has one fate and every order one end, nothing was sent twice, and all sums agree."""
+    dropped, acted = {report.approval_id for report in found.of("dropped")}, set(found.ledger.state.approvals)
+    assert dropped | acted == set(approved), f"without a fate: {sorted(set(approved) - dropped - acted)}"
+    assert not dropped & acted, f"dropped and acted on: {sorted(dropped & acted)}"
+    assert max(Counter(found.intended).values(), default=0) <= 1, "an order was intended twice"
+    assert found.told == len(found.reports), "a report was told twice"
+    orders = found.ledger.state.orders
+    ends = Counter(report.client_id for report in found.reports.values() if report.kind in ENDS)
+    assert {key: 1 for key in orders if key not in found.ledger.live} == ends
+    fills = [record for record in found.records if isinstance(record, Filled)]
+    assert len({(each.client_id, each.trade_id) for each in fills}) == len(fills), "a fill was counted twice"
+    held = sum(orders[each.client_id].side * each.lots for each in fills)
+    assert found.ledger.held(SYMBOL, is_real=False) + found.ledger.held(SYMBOL, is_real=True) == held
+    assert held == told_position(found)
+    assert set(acted) == {order.approval_id for order in orders.values()}, "an approval was taken and nothing sent"
+
+
+def told_position(found: Books) -> int:
+    """The position that the reports of fills amount to: the steps of what each order says has filled."""
+    filled: Counter[str] = Counter()
+    for report in found.reports.values():
+        if report.client_id:
+            filled[report.client_id] = max(filled[report.client_id], report.filled_lots)
+    orders = found.ledger.state.orders
+    return sum(orders[key].side * lots for key, lots in filled.items())
