@@ -7,7 +7,8 @@ from collections import Counter
 from multiprocessing import Pool
 
 from tests.live.simulation.invariants import Violation
-from tests.live.simulation.plan import plan_of
+from tests.live.simulation.mutants import MUTANTS
+from tests.live.simulation.plan import THEMES, plan_of
 from tests.live.simulation.world import World
 
 
@@ -19,16 +20,18 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=0)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--theme", default="", choices=["", *THEMES])
+    parser.add_argument("--mutant", default="", choices=["", *MUTANTS])
     known = parser.parse_args()
     if known.seed is not None:
-        return one(known.seed, trace=known.trace)
+        return one(known.seed, known.theme, known.mutant, trace=known.trace)
     return many(range(known.first, known.first + known.seeds), known.jobs)
 
 
-def one(seed: int, *, trace: bool) -> int:
+def one(seed: int, theme: str, mutant: str, *, trace: bool) -> int:
     """Replay a seed."""
     lines: list[str] | None = [] if trace else None
-    world = World(plan_of(seed), lines=lines)
+    world = World(plan_of(seed, theme), MUTANTS.get(mutant), lines)
     try:
         world.run()
         said = f"seed {seed}: every invariant holds; digest {world.observer.digest}, {world.observer.counts}"

@@ -80,6 +80,7 @@ class Observer:
         self._stale_ns = settings.gates.stale_book_ms * 1_000_000
         self._ids: dict[str, bool] = {}
         self._intents: dict[str, list[Any]] = {}
+        self._prefixes: dict[str, str] = {}
         self._read = self._written_anew = 0
         self._cool_ns = 0
         self._cool_from_ns = 0
@@ -122,10 +123,15 @@ class Observer:
         match body:
             case BookImage() | BookStatus() | MarketTrade():
                 self._on_market(received, body)
-            case ControlEvent():
+            case ControlEvent() if received.entry_id:
                 self._on_control(received, body)
             case _:
                 pass
+
+    def on_handled(self, received: Received) -> None:
+        """The executor is done with a message. One that is on no stream yet is heard only now."""
+        if isinstance(received.body, ControlEvent) and not received.entry_id:
+            self._on_control(received, received.body)
 
     def on_said(self, body: object) -> None:
         """The executor says something."""
@@ -216,6 +222,8 @@ class Observer:
             raise Violation("I1", f"{place.client_id} is sent a second time")
         self._ids[place.client_id] = is_real
         intent = self._intent(place)
+        if self._prefixes.setdefault(intent[2], found[1]) != found[1]:
+            raise Violation("I1", f"{place.client_id}: an order of {intent[2]} had {self._prefixes[intent[2]]}")
         if (found[2] == "x") is not place.reduce_only:
             raise Violation("I6", f"{place.client_id}: reduce_only is {place.reduce_only}")
         if found[2] == "x":
@@ -328,8 +336,8 @@ class Observer:
         acted: set[str] = set()
         for record, _ in _records(self._disk.safe + self._disk.loose, 0):
             self._remember(record)
-            if record[0] == "Taken":
-                acted.add(record[1])
+            if record[0] == "Intent":
+                acted.add(record[2])
             elif record[0] in ("Lost", "Foreign"):
                 raise Violation("I3", f"the journal gives a position up: {record}")
             elif record[0] == "Snapshot":

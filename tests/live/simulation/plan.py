@@ -1,7 +1,9 @@
 """What a seed stands for: which faults this run has, how often, and on what terms it trades."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 from tests.live.simulation.venue import Weather
 
@@ -36,11 +38,35 @@ class Plan:
     wall: float
     poison: float
     disk_full: float
+    silence: float
+    downtime: float
     weather: Weather
 
 
-def plan_of(seed: int) -> Plan:
+THEMES: Mapping[str, Mapping[str, Any]] = {
+    "mixed": {},
+    "crits": {
+        "mode": "real", "crit": 0.03, "resume": 0.25, "crash": 0.004, "wall": 0.05, "graceful": 0.0, "halt": 0.0,
+        "max_restarts": 1_000, "drop": 0.0, "gap": 0.0, "steps": 80, "downtime": 0.1, "poison": 0.0, "wipe": 0.0,
+    },
+    "halts": {"halt": 0.15, "crash": 0.006, "resume": 0.0, "crit": 0.0, "steps": 60, "drop": 0.0, "gap": 0.0},
+    "restarts": {"crash": 0.008, "power": 0.8, "approve": 0.6, "drop": 0.0, "gap": 0.0, "steps": 60},
+    "silence": {"silence": 0.1, "approve": 0.6, "crash": 0.0, "drop": 0.0},
+    "backlog": {"stall": 0.1, "approve": 0.8, "wipe": 0.0},
+    "paper": {"mode": "paper"},
+    "full_disk": {"disk_full": 0.1, "approve": 0.6, "halt": 0.0},
+}  # fmt: skip
+"""What a run is about: kinds of faults that it has for certain, or not at all. A seed has the theme of its number."""
+_EVERY = ("mixed", "mixed", "mixed", "crits", "mixed", "mixed", "halts", "restarts", "silence", "backlog")
+
+
+def plan_of(seed: int, theme: str = "") -> Plan:
     """The plan of a seed: each kind of fault is there or not, so that some runs have few and long stretches of work."""
+    plan = _mixed(seed)
+    return replace(plan, **THEMES[theme or _EVERY[seed % len(_EVERY)]])
+
+
+def _mixed(seed: int) -> Plan:
     rng = Random(f"plan {seed}")
 
     def maybe(most: float, share: float = 0.5) -> float:
@@ -77,5 +103,7 @@ def plan_of(seed: int) -> Plan:
         wall=maybe(0.02, 0.3),
         poison=maybe(0.02, 0.2),
         disk_full=maybe(0.03, 0.2),
+        silence=maybe(0.05, 0.2),
+        downtime=0.5,
         weather=weather,
     )

@@ -106,6 +106,7 @@ class Watched:
     def _pass_on(self, received: Received) -> None:
         self._observer.on_message(received)
         self._service.handle(received)
+        self._observer.on_handled(received)
 
 
 class Process:

@@ -69,7 +69,7 @@ def _settings(mode: str, max_restarts: int) -> Settings:
             "exchange": {"mode": mode, "timeout_seconds": 3.0, "keep_alive_seconds": 15.0},
             "warmup": {"seconds": 8.0, "recover_seconds": 4.0},
             "gates": {"max_symbol_notional": 800.0, "max_total_notional": 1_300.0, "flip_cooldown_seconds": 1.0},
-            "fail_safe": {"cooldown_seconds": 20.0, "max_restarts": max_restarts},
+            "fail_safe": {"cooldown_seconds": 25.0, "max_restarts": max_restarts},
             "ladder": {"life_ms": 3_000},
             "redis": {"outage_seconds": 3.0, "claim_seconds": 2.0},
         },
@@ -104,6 +104,7 @@ class World:
         self._stalled_ns = 0
         self._nothing_lost = True
         self._poisoned = 0
+        self._silent_ns: dict[str, int] = {}
         self._excused: set[str] = set()
         """Approvals that the bus has lost, or what was said of them."""
         self._highest_ns = START_NS
@@ -152,7 +153,9 @@ class World:
         rng, script, plan = self.rng, self._script, self.plan
         if script is not None and self._upstream.host is not None:
             for name in MIDS:
-                if rng.random() < 0.9:
+                if not self._calm and rng.random() < plan.silence:
+                    self._silent_ns[name] = self.nature.true_ns + rng.randint(1, 12) * SECOND
+                if rng.random() < 0.9 and (self._calm or self.nature.true_ns >= self._silent_ns.get(name, 0)):
                     script.look(name)
                 if rng.random() < 0.4:
                     script.print_(name)
@@ -172,7 +175,7 @@ class World:
             self._turn(self._trader)
 
     def _turn(self, process: Process) -> None:
-        if process.host is None and not self._calm and self.rng.random() < 0.5:
+        if process.host is None and not self._calm and self.rng.random() < self.plan.downtime:
             return  # nobody has started it again yet
         deaths = process.deaths
         process.step()
@@ -186,7 +189,7 @@ class World:
         if rng.random() < plan.crit:
             script.control("ALERT", "CRIT", "risk", "risk")
         if rng.random() < plan.halt:
-            script.control(rng.choice(("HALT", "RESUME")), "WARN", "volatility", "risk")
+            script.control(rng.choice(("HALT", "HALT", "RESUME")), "WARN", "volatility", "risk")
         if rng.random() < plan.resume:
             script.control("RESUME", "INFO", "operator", "operator:sim")
 
@@ -338,6 +341,9 @@ class World:
         assert self._executor is not None
         reports = [decode(entry).body for entry in self.bus.recent(REPORTS, 100_000)]
         said = self._readable(APPROVED) - self._excused
+        lost = self.bus.depth(APPROVED, "executor").lost
+        if lost and self._nothing_lost:
+            raise Violation("I8", f"{lost} approvals were removed before anybody had read them")
         self.observer.at_rest(
             self._executor.status()["positions"], reports, said, self._undone(), nothing_lost=self._nothing_lost
         )
