@@ -22,6 +22,8 @@ from monitoring.metrics import BUCKETS, GATES
 
 QUEUE_LOOK_EACH = 64
 """Approvals between two looks at how many wait."""
+LONGEST_TTL_NS = 600_000_000_000
+"""No approval lives longer (signals.ttl_ms)."""
 REPRICED = ("post_only", "absent")
 """Refusals behind which an entry is sent once more, at the price of then."""
 
@@ -87,6 +89,11 @@ class Entries:
             self._drop(approval, desk, closed)
             return
         self._begin(approval, desk, orders, wall_ns)
+
+    def dropped_before(self, report: Report) -> None:
+        """An earlier run told of this drop and may have died before it acknowledged: it is not judged again."""
+        if report.reason != "ttl":
+            self._dropped[report.approval_id] = report.local_ns + LONGEST_TTL_NS
 
     def again(self, order: Order, reason: str) -> None:
         """An entry would have crossed, or is proven never to have stood: it is sent once more, while its TTL lasts."""

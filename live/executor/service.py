@@ -137,6 +137,8 @@ class Executor:
                     self._keeper.settle()
             case Report():
                 self._keeper.seen(body.id)
+                if body.kind == "dropped" and not self._told_again:
+                    self._entries.dropped_before(body)
             case MarkPrice():
                 self._mark(body)
             case BookImage() | BookStatus() | MarketTrade():
@@ -205,12 +207,11 @@ class Executor:
                 for order in desk.live():
                     if order.leg == "entry":
                         desk.cancel(order)
+                desk.exchange.close()  # which first does what it was told, and hears the answers
             self._poll()
             self._controls.fail_safe.stop()
         finally:
             self._is_ready = False
-            for desk in self._desks.values():
-                desk.exchange.close()
             self._keeper.close()
 
     # Approvals

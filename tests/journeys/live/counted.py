@@ -75,7 +75,9 @@ def check(found: Books, approved: list[str]) -> None:
     assert found.told == len(found.reports), "a report was told twice"
     orders = found.ledger.state.orders
     ends = Counter(report.client_id for report in found.reports.values() if report.kind in ENDS)
-    assert {key: 1 for key in orders if key not in found.ledger.live} == ends
+    wanted = {key: 1 for key in orders if key not in found.ledger.live}
+    strange = sorted(set(wanted.items()) ^ set(ends.items()))
+    assert not strange, f"orders and the ends that were told of them: {strange}, {_told_of(found, strange)}"
     fills = [record for record in found.records if isinstance(record, Filled)]
     assert len({(each.client_id, each.trade_id) for each in fills}) == len(fills), "a fill was counted twice"
     held = sum(orders[each.client_id].side * each.lots for each in fills)
@@ -92,3 +94,8 @@ def told_position(found: Books) -> int:
             filled[report.client_id] = max(filled[report.client_id], report.filled_lots)
     orders = found.ledger.state.orders
     return sum(orders[key].side * lots for key, lots in filled.items())
+
+
+def _told_of(found: Books, strange: list[tuple[str, int]]) -> list[tuple[str, str, str]]:
+    ids = {key for key, _ in strange}
+    return [(each.client_id, each.kind, each.reason) for each in found.reports.values() if each.client_id in ids]

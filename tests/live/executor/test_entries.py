@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bus.streams import REPORTS
 from live.exchange.protocol import Refused
 from tests.live.executor.trading import BID, Trading
 
@@ -165,3 +166,30 @@ def test_an_approval_of_a_symbol_we_do_not_trade_is_passed_over(tmp_path: Path) 
     trading = warm(tmp_path)
     trading.hand(trading.approval(1, symbol="ETHUSDT"))
     assert trading.reports() == []
+
+
+def test_a_drop_that_was_told_is_not_judged_again_behind_a_crash(tmp_path: Path) -> None:
+    """Found with kill -9 between the report and the acknowledgement: the second delivery was acted on as well."""
+    trading = Trading(tmp_path)
+    trading.image()
+    approval = trading.approve(1, ttl_ms=500_000)
+    (told,) = trading.reports("dropped")
+    trading.restart()
+    trading.give(REPORTS, told)
+    trading.warm()
+    trading.hand(approval)
+    assert trading.reports() == [told]
+    trading.approve(1)
+    assert trading.reports("accepted") or trading.paper.places()
+
+
+def test_a_drop_that_was_never_told_is_judged_behind_a_crash(tmp_path: Path) -> None:
+    """The process died with the report unsaid: the redelivered approval is acted on, once."""
+    trading = Trading(tmp_path)
+    trading.image()
+    approval = trading.approve(1, ttl_ms=500_000)
+    trading.restart()
+    trading.warm()
+    trading.hand(approval)
+    trading.hand(approval)
+    assert len(trading.paper.places()) == trading.parts.settings.ladder.rungs
