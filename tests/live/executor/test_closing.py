@@ -110,3 +110,6 @@ def test_a_stop_in_order_takes_back_what_rests(tmp_path: Path) -> None:
     trading.stop()
     assert trading.paper.open() == []
     assert trading.paper.is_closed
+    trading.start()
+    assert trading.executor.status()["live_orders"] == 0
+    trading.stop()
