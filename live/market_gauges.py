@@ -30,11 +30,12 @@ class MarketGauges:
         metrics.touch(self._symbols)
         metrics.market_unknown_keys_total.labels(venue)
 
-    def refresh(
-        self, keepers: Mapping[str, BookKeeper], feed: Feed, venue: Venue, mono_ns: int, *, at_once: bool = False
-    ) -> None:
-        """Carry over what has changed, at most once a second unless `at_once`."""
-        if mono_ns < self._due_ns and not at_once:
+    def refresh(self, keepers: Mapping[str, BookKeeper], feed: Feed, venue: Venue, mono_ns: int) -> None:
+        """Carry over what has changed, at most once a second until the feed is over.
+
+        Where a replay turns the clock, no other second comes behind its last event.
+        """
+        if mono_ns < self._due_ns and not feed.finished:
             return
         self._due_ns = mono_ns + _EVERY_NS
         metrics = self._metrics

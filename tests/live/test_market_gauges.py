@@ -7,6 +7,7 @@ from live.backoff import Backoff
 from live.book_keeper import BookKeeper
 from live.clock import ManualClock
 from live.exchange.binance import Binance
+from live.feed import Frame
 from live.market_gauges import MarketGauges
 from live.replay import ReplayFeed
 from market.events import BookSnapshot, Trade
@@ -32,7 +33,8 @@ class Bench:
         self.metrics = Metrics(CollectorRegistry())
         self.venue = Binance([SYMBOL])
         self.gauges = MarketGauges(self.metrics, "bybit", [SYMBOL], levels=2)
-        self.feed = ReplayFeed(iter(()), ManualClock(), 0.0, 0.0, lambda: None)
+        self.feed = ReplayFeed(iter([Frame(1, b"{}", SYMBOL.name)]), ManualClock(), 0.0, 0.0, lambda: None)
+        self.feed.start()
 
     def page(self, seconds: float) -> str:
         """Refresh at a time and return what /metrics shows."""
@@ -54,6 +56,17 @@ def test_totals_are_carried_over_once() -> None:
     page = bench.page(3)
     assert f"{series} 4.0" in page
     assert 'market_unknown_keys_total{venue="bybit"} 5.0' in page
+
+
+def test_what_came_last_is_told_when_the_feed_is_over() -> None:
+    """Where a replay turns the clock, no second comes behind its last event."""
+    bench = Bench()
+    series = 'market_events_total{kind="trade",symbol="BTCUSDT-BYBIT"}'
+    bench.page(1)
+    bench.keeper.on_trade(Trade(SYMBOL.name, 1, 1, 1, 1, 1, 1), 0)
+    assert f"{series} 0.0" in bench.page(1)
+    bench.feed.stop()
+    assert f"{series} 1.0" in bench.page(1)
 
 
 def test_ages_and_depth_are_those_of_the_moment() -> None:
