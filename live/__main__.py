@@ -77,12 +77,12 @@ def run(names: Sequence[str], settings: Settings, environ: Mapping[str, str]) ->
 def _run(host: Host, names: Sequence[str], folder: Path, port: int) -> None:
     files = [folder / f"{name}.json" for name in names]
     try:
+        for file in files:
+            file.write_text(json.dumps({"pid": os.getpid(), "metrics_port": port}) + "\n", encoding="utf-8")
         host.start()
         # What is there now lives as long as the process: the collector of garbage need not look at it again.
         gc.collect()
         gc.freeze()
-        for file in files:
-            file.write_text(json.dumps({"pid": os.getpid(), "metrics_port": port}) + "\n", encoding="utf-8")
         host.run()
     finally:
         host.stop()

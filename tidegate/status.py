@@ -14,6 +14,7 @@ from bus.client import RedisBus
 from bus.codec import decode
 from bus.errors import BusError
 from bus.messages import ControlEvent
+from bus.protocol import Bus
 from bus.streams import CONTROL
 from config.settings import Settings
 from live.heartbeats import SILENT_SECONDS, Heartbeat, read
@@ -69,14 +70,14 @@ class Snapshot:
         return {}
 
 
-def look(bus: RedisBus, now_ns: int) -> Snapshot:
-    """Gather everything. Raises BusUnavailable."""
+def look(bus: Bus, address: str, now_ns: int) -> Snapshot:
+    """Gather everything from the bus at an address. Raises BusUnavailable."""
     beats = read(bus)
     rows = [_row(name, beats.get(name), now_ns) for name in SERVICES]
     groups = sorted({(stream, group) for row in rows if row.beat for stream, group in row.beat.groups})
     return Snapshot(
         at_ns=now_ns,
-        address=bus.address,
+        address=address,
         services=rows,
         queues=[_queue(bus, stream, group) for stream, group in groups],
         events=list(_events(bus)),
@@ -90,7 +91,7 @@ def run(settings: Settings, url: str, *, watch: bool, as_json: bool) -> int:
         with opened(settings, url) as bus:
             if watch and not as_json:
                 return _watch(console, bus)
-            snapshot = look(bus, time.time_ns())
+            snapshot = look(bus, bus.address, time.time_ns())
     except (NoStreams, BusError) as error:
         if as_json:
             console.print_json(json.dumps({"error": str(error)}))
@@ -114,7 +115,7 @@ def as_plain(snapshot: Snapshot) -> Mapping[str, Any]:
 
 
 def _watch(console: Console, bus: RedisBus) -> int:
-    snapshot = look(bus, time.time_ns())
+    snapshot = look(bus, bus.address, time.time_ns())
     try:
         with Live(
             view(snapshot, console.width), console=console, screen=console.is_terminal, auto_refresh=False
@@ -122,7 +123,7 @@ def _watch(console: Console, bus: RedisBus) -> int:
             while True:
                 time.sleep(1.0)
                 try:
-                    snapshot = look(bus, time.time_ns())
+                    snapshot = look(bus, bus.address, time.time_ns())
                 except BusError as error:
                     live.update(f"the streams are away: {error}", refresh=True)
                     continue
@@ -143,12 +144,12 @@ def _row(name: str, beat: Heartbeat | None, now_ns: int) -> ServiceRow:
     return ServiceRow(name, verdict, age, beat)
 
 
-def _queue(bus: RedisBus, stream: str, group: str) -> QueueRow:
+def _queue(bus: Bus, stream: str, group: str) -> QueueRow:
     depth = bus.depth(stream, group)
     return QueueRow(stream, group, depth.lag + depth.pending, depth.lost)
 
 
-def _events(bus: RedisBus) -> Iterator[ControlEvent]:
+def _events(bus: Bus) -> Iterator[ControlEvent]:
     shown = 0
     for entry in reversed(bus.recent(CONTROL, _EVENTS_READ)):
         try:

@@ -177,7 +177,7 @@ def _mode(executor: Mapping[str, Any], cooldown: float) -> Text:
     return text
 
 
-def _models(snapshot: Snapshot) -> Table | None:
+def _models(snapshot: Snapshot) -> RenderableType | None:
     scorer = snapshot.status_of("ai_scorer")
     models = _mapping(scorer.get("models"))
     if not scorer:
@@ -192,8 +192,7 @@ def _models(snapshot: Snapshot) -> Table | None:
     realized = scorer.get("realized_fraction")
     told = f"rollout {rollout.get('mode', '?')}, canary share {share:.0%}"
     told += f" (realized {float(realized):.0%})" if realized is not None and share else ""
-    table.caption, table.caption_justify = told, "left"
-    return table
+    return Group(table, Text(f"  {told}", style="dim"))
 
 
 def _queues(snapshot: Snapshot) -> Table | None:

@@ -8,10 +8,9 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
-from bus.client import RedisBus
 from bus.codec import decode, decode_dead
 from bus.errors import BadMessage, BusError
-from bus.protocol import Entry
+from bus.protocol import Bus, Entry
 from bus.streams import DURABLE
 from config.settings import Settings
 from tidegate.streams import NoStreams, opened
@@ -75,7 +74,7 @@ def _plain(value: Any) -> Any:
     return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
-def _coming(bus: RedisBus, names: Sequence[str]) -> Iterator[Entry]:
+def _coming(bus: Bus, names: Sequence[str]) -> Iterator[Entry]:
     reader = bus.reader("tail", dict.fromkeys(names, "$"), [])
     while True:
         yield from reader.poll(_WAIT_MS)

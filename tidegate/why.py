@@ -17,10 +17,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bus.client import RedisBus
 from bus.codec import decode
 from bus.errors import BusError
 from bus.messages import Approval, Candidate, Outcome, Report, Score
+from bus.protocol import Bus
 from bus.streams import APPROVED, CANDIDATES, OUTCOMES, REPORTS, SCORES
 from config.settings import Settings
 from live.heartbeats import read
@@ -68,7 +68,7 @@ class Answer:
     lines: Sequence[Line] = field(default=())
 
 
-def look(bus: RedisBus, symbol: str, seconds: float) -> Answer:
+def look(bus: Bus, symbol: str, seconds: float) -> Answer:
     """Gather what the streams hold of a symbol. Raises BusUnavailable."""
     candidates, scores = _read(bus, CANDIDATES, Candidate), _read(bus, SCORES, Score)
     approvals, reports = _read(bus, APPROVED, Approval), _read(bus, REPORTS, Report)
@@ -81,7 +81,7 @@ def look(bus: RedisBus, symbol: str, seconds: float) -> Answer:
     told = [each for each in reports if each.symbol == symbol and each.local_ns >= from_ns]
     ended = [each for each in outcomes if each.symbol == symbol and each.t_ns >= from_ns]
     found = {each.id for each in candidates if each.symbol == symbol and each.t_ns >= from_ns} | set(ours)
-    entries = [each for each in told if each.leg == "entry" and each.client_id]
+    entries = [each for each in told if each.leg == "entry" and each.client_id and each.kind != "closed"]
     return Answer(
         symbol=symbol,
         from_ns=from_ns,
@@ -94,7 +94,7 @@ def look(bus: RedisBus, symbol: str, seconds: float) -> Answer:
         orders=dict(Counter(each.kind for each in entries).most_common()),
         net_quote=sum(each.net_quote for each in told if each.kind == "closed"),
         outcomes=dict(Counter(_OUTCOMES.get(each.outcome, str(each.outcome)) for each in ended)),
-        others=sorted({each.symbol for each in candidates} | {each.symbol for each in scores} - {symbol}),
+        others=sorted(({each.symbol for each in candidates} | {each.symbol for each in scores}) - {symbol}),
         engine=_engine(bus, symbol),
         lines=list(_lines(ours, told)),
     )
@@ -192,7 +192,7 @@ def _lines(scores: Mapping[str, Score], reports: Sequence[Report]) -> Iterator[L
         )
 
 
-def _engine(bus: RedisBus, symbol: str) -> str:
+def _engine(bus: Bus, symbol: str) -> str:
     """The signal engine's own words about a symbol: the book, its windows, what it withheld."""
     beat = read(bus).get("signal_engine")
     market = beat.status.get("symbols", {}).get(symbol, {}) if beat else {}
@@ -218,7 +218,7 @@ def _fate(score: Score, reports: Sequence[Report]) -> str:
     return f"{last[0].kind}, {filled:,} lots filled" if last else reports[-1].kind
 
 
-def _read(bus: RedisBus, stream: str, kind: type[M]) -> list[M]:
+def _read(bus: Bus, stream: str, kind: type[M]) -> list[M]:
     found: list[M] = []
     for entry in bus.recent(stream, _READ):
         try:
