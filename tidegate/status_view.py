@@ -1,10 +1,8 @@
 """How `tidegate status` looks in a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -12,10 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from tidegate.situation import ServiceRow, Snapshot
 from tidegate.wording import age, clock_time
-
-if TYPE_CHECKING:
-    from tidegate.status import ServiceRow, Snapshot
 
 _COLOURS = {"ready": "green", "not ready": "yellow", "silent": "bold red", "stopped": "dim", "absent": "dim"}
 _SIGNS = {"ready": "●", "not ready": "◐", "silent": "✗", "stopped": "○", "absent": "·"}

@@ -1,6 +1,6 @@
 from bus.streams import CONTROL
 from tests.tidegate.live_side import NOW_NS, SECOND_NS, beat, bus, event, say, shown
-from tidegate.status import look
+from tidegate.situation import look
 from tidegate.status_view import view
 
 EXECUTOR = {
