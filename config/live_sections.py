@@ -199,9 +199,9 @@ class FailSafe(Section):
 class Risk(Section):
     """What risk watches, and when it calls CRIT."""
 
-    window: int = knob(200, "Newest outcomes of a route that rolling figures look at.", "rows", ge=10, le=1_000_000)
-    min_samples: int = knob(100, "Fewest outcomes for a rolling figure to act on.", "rows", ge=1, le=1_000_000)
-    precision_floor: float = knob(0.30, "Precision under it halts.", "share", ge=0, le=1)
+    window: int = knob(1_000, "Newest outcomes of a route that rolling figures look at.", "rows", ge=10, le=1_000_000)
+    min_samples: int = knob(500, "Fewest outcomes for a rolling figure to act on.", "rows", ge=1, le=1_000_000)
+    precision_floor: float = knob(0.25, "Precision under it halts.", "share", ge=0, le=1)
     volatility_halt_bps: float = knob(30.0, "Deviation of one-second moves over it halts.", "bps", gt=0, le=10_000)
     volatility_debounce_seconds: float = knob(3.0, "For how long it must be over.", "seconds", ge=0, le=3_600)
     volatility_resume_seconds: float = knob(
