@@ -16,7 +16,7 @@ export GIT_PYTHON_REFRESH := quiet
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench docs lock clean
+.PHONY: help setup demo up test simulate check bench docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ up: $(READY) ## open Dagster and MLflow on this machine until Ctrl-C; SOURCE as 
 test: $(READY) ## run every test; ARGS="-k labels" runs some
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
+simulate: $(READY) ## run 10,000 seeds of the live side with everything going wrong; ARGS="1053 --trace" replays one
+	$(BIN)/python -m tests.live.simulation $(ARGS)
+
 check: $(READY) ## everything CI holds beside the tests: lint, format, types, layers, style bar
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,8 +45,9 @@ check: $(READY) ## everything CI holds beside the tests: lint, format, types, la
 bench: $(READY) ## run the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
 
-docs: $(READY) ## write docs/configuration.md from the schema
+docs: $(READY) ## write docs/configuration.md and docs/metrics.md from the code
 	$(BIN)/python -m config.reference > docs/configuration.md
+	$(BIN)/python -m monitoring.reference > docs/metrics.md
 
 lock: $(READY) ## move requirements.lock to what pyproject.toml asks for; ARGS=--upgrade takes the newest
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -5,7 +5,7 @@ right behind the construction (`become`): everything it has stays, only what is 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -67,27 +67,27 @@ def _with(part: Callable[[Executor], object], kind: type) -> Build:
 
 
 def _keeper(executor: Executor) -> object:
-    return executor._keeper  # noqa: SLF001
+    return executor._keeper
 
 
 def _desks(executor: Executor) -> object:
-    return list(executor._desks.values())  # noqa: SLF001
+    return list(executor._desks.values())
 
 
 def _entries(executor: Executor) -> object:
-    return executor._entries  # noqa: SLF001
+    return executor._entries
 
 
 def _controls(executor: Executor) -> object:
-    return executor._controls  # noqa: SLF001
+    return executor._controls
 
 
 def _fail_safe(executor: Executor) -> object:
-    return executor._controls.fail_safe  # noqa: SLF001
+    return executor._controls.fail_safe
 
 
 def _views(executor: Executor) -> object:
-    return list(executor._views.values())  # noqa: SLF001
+    return list(executor._views.values())
 
 
 # Messages
@@ -489,7 +489,14 @@ class NeverClaims(MemoryBus):
         return _NeverAgain(self, consumer, tails, groups, waker)
 
 
-MUTANTS: Mapping[str, Build] = {
+class Planted(NamedTuple):
+    """A fault in the code, and what the runs are about that bring it to light."""
+
+    build: Build
+    theme: str = "mixed"
+
+
+_BUILDS: Mapping[str, Build] = {
     "ack_before_effect": Build(executor=AcksFirst),
     "halts_forgotten_at_restart": Build(executor=ForgetsHalts),
     "intents_sent_again_at_restart": Build(executor=SendsAgain),
@@ -512,9 +519,9 @@ MUTANTS: Mapping[str, Build] = {
     "fill_before_ack_dropped": _with(_desks, DropsEarlyFills),
     "reduce_only_ignored": _with(_desks, NoReduceOnly),
     "survey_compared_in_haste": _with(
-        lambda executor: [desk.surveys for desk in executor._desks.values()], HastySurveys  # noqa: SLF001
+        lambda executor: [desk.surveys for desk in executor._desks.values()], HastySurveys
     ),
-    "exposure_ignores_unknown": _with(lambda executor: executor._keeper.ledger, SmallExposure),  # noqa: SLF001
+    "exposure_ignores_unknown": _with(lambda executor: executor._keeper.ledger, SmallExposure),
     "cooldown_not_persisted": _with(_fail_safe, ForgetsCooldown),
     "cooldown_on_wall_clock": Build(executor=OnTheWall),
     "resume_without_cooldown": _with(_fail_safe, ResumesAtOnce),
@@ -528,3 +535,34 @@ MUTANTS: Mapping[str, Build] = {
     "maxlen_trims_unread": Build(bus=TrimsUnread),
     "pending_never_claimed": Build(bus=NeverClaims),
 }  # fmt: skip
+_THEMES = {
+    "ack_before_effect": "restarts",
+    "halts_forgotten_at_restart": "halts",
+    "halts_ignored": "halts",
+    "intents_sent_again_at_restart": "restarts",
+    "torn_tail_accepted": "restarts",
+    "pending_never_claimed": "restarts",
+    "paper_touches_real_client": "paper",
+    "second_approval_executed": "repeats",
+    "full_disk_ignored": "full_disk",
+    "unknown_treated_as_failed": "silent_venue",
+    "resent_without_query": "silent_venue",
+    "not_found_believed_at_once": "silent_venue",
+    "cancel_refused_is_canceled": "silent_venue",
+    "fill_before_ack_dropped": "silent_venue",
+    "end_without_its_fills": "silent_venue",
+    "survey_compared_in_haste": "silent_venue",
+    "replacement_keeps_id": "silent_venue",
+    "exposure_ignores_unknown": "silent_venue",
+    "cooldown_not_persisted": "crits",
+    "cooldown_on_wall_clock": "clocks",
+    "resume_without_cooldown": "crits",
+    "restart_counts_as_person": "nobody",
+    "crit_ignored_in_flight": "crits",
+    "mode_ignored": "crits",
+    "stale_book_ignored": "silence",
+    "maxlen_trims_unread": "backlog",
+}
+
+MUTANTS: Mapping[str, Planted] = {name: Planted(build, _THEMES.get(name, "mixed")) for name, build in _BUILDS.items()}
+"""Every planted fault by its name."""

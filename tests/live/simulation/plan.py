@@ -43,13 +43,34 @@ class Plan:
     weather: Weather
 
 
+_SILENT = Weather(
+    lost_reply=0.15, lost_request=0.1, late=0.15, silent=0.05, post_only=0.2, hidden=0.4, drop=0.4, repeat=0.3,
+    reorder=0.4, fill=0.3, partial=0.6, query_fails=0.1, cancel_lost=0.2,
+)  # fmt: skip
 THEMES: Mapping[str, Mapping[str, Any]] = {
     "mixed": {},
     "crits": {
         "mode": "real", "crit": 0.03, "resume": 0.25, "crash": 0.004, "wall": 0.05, "graceful": 0.0, "halt": 0.0,
         "max_restarts": 1_000, "drop": 0.0, "gap": 0.0, "steps": 80, "downtime": 0.1, "poison": 0.0, "wipe": 0.0,
     },
-    "halts": {"halt": 0.15, "crash": 0.006, "resume": 0.0, "crit": 0.0, "steps": 60, "drop": 0.0, "gap": 0.0},
+    "clocks": {
+        "mode": "real", "crit": 0.03, "resume": 0.4, "crash": 0.004, "wall": 0.12, "graceful": 0.0, "halt": 0.0,
+        "max_restarts": 1_000, "drop": 0.0, "gap": 0.0, "steps": 80, "downtime": 0.9, "poison": 0.0, "wipe": 0.0,
+        "bus_fault": 0.0, "stall": 0.0, "silence": 0.0, "approve": 0.6,
+    },
+    "nobody": {
+        "mode": "real", "crit": 0.01, "resume": 0.0, "crash": 0.006, "wall": 0.0, "graceful": 0.0, "halt": 0.0,
+        "max_restarts": 1_000, "drop": 0.0, "gap": 0.0, "steps": 120, "poison": 0.0, "wipe": 0.0, "bus_fault": 0.0,
+    },
+    "repeats": {"again": 0.4, "repeat": 0.3, "mode": "real", "approve": 0.6, "halt": 0.0},
+    "silent_venue": {
+        "mode": "real", "crit": 0.0, "halt": 0.0, "drop": 0.0, "gap": 0.0, "disk_full": 0.0, "approve": 0.6,
+        "crash": 0.0005, "weather": _SILENT,
+    },
+    "halts": {
+        "halt": 0.1, "crash": 0.006, "resume": 0.0, "crit": 0.0, "steps": 60, "drop": 0.0, "gap": 0.0, "approve": 0.7,
+        "poison": 0.0,
+    },
     "restarts": {"crash": 0.008, "power": 0.8, "approve": 0.6, "drop": 0.0, "gap": 0.0, "steps": 60},
     "silence": {"silence": 0.1, "approve": 0.6, "crash": 0.0, "drop": 0.0},
     "backlog": {"stall": 0.1, "approve": 0.8, "wipe": 0.0},
@@ -57,7 +78,7 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
     "full_disk": {"disk_full": 0.1, "approve": 0.6, "halt": 0.0},
 }  # fmt: skip
 """What a run is about: kinds of faults that it has for certain, or not at all. A seed has the theme of its number."""
-_EVERY = ("mixed", "mixed", "mixed", "crits", "mixed", "mixed", "halts", "restarts", "silence", "backlog")
+_EVERY = ("mixed", "mixed", "silent_venue", "mixed", "restarts", "mixed", "halts", "crits", "silence", "backlog")
 
 
 def plan_of(seed: int, theme: str = "") -> Plan:

@@ -225,7 +225,7 @@ class World:
                 bus.restart(rng.randint(0, 5))
             self._note("the bus lost its data")
         if rng.random() < plan.poison:
-            ms, number = map(int, bus.last_id(APPROVED).split("-")) if not bus._faults else (0, 0)  # noqa: SLF001
+            ms, number = map(int, bus.last_id(APPROVED).split("-")) if not bus._faults else (0, 0)
             if 0 < ms < self.nature.wall_ns() // MS:
                 self._poisoned += 1
                 bus.add([(APPROVED, rng.choice((b"\x9a\x02", b"\x00", b"{}")), f"{ms}-{number + 1}")])
@@ -237,7 +237,7 @@ class World:
         self.venue.weather = Weather(fill=0.5)
         self.disk.refuses = False
         self._stalled_ns = 0
-        self.bus._faults.clear()  # noqa: SLF001 - planned ones that nobody has met
+        self.bus._faults.clear()
         if self._highest_ns != START_NS:  # everything is started again, on one clock, when it has caught up
             self.nature.true_ns += max(0, self._highest_ns - self.nature.wall_ns())
             self._trader.stop()
