@@ -10,6 +10,7 @@ that is known at the start (`touch`): an alert on an increase never sees the fir
 
 from collections.abc import Iterable
 from functools import cache
+from typing import NamedTuple
 
 from prometheus_client import (
     REGISTRY,
@@ -50,19 +51,34 @@ _LATENCY_SECONDS = (
 )  # fmt: skip
 
 
+class Declared(NamedTuple):
+    """One metric as `monitoring.reference` shows it; `type` is counter, gauge or histogram."""
+
+    group: str
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    text: str
+
+
 class Metrics:
-    """The metrics of one process, registered on one registry."""
+    """The metrics of one process, registered on one registry. `declared` lists them in order."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # or a gauge beside every counter
         self.registry = registry
-        self._declare_archive()
-        self._declare_market()
-        self._declare_bus()
-        self._declare_models()
-        self._declare_quality()
-        self._declare_execution()
-        self._declare_guards()
+        self.declared: list[Declared] = []
+        for group, declare in (
+            ("The lake", self._declare_archive),
+            ("Market data", self._declare_market),
+            ("Streams and services", self._declare_bus),
+            ("Models and signals", self._declare_models),
+            ("Quality", self._declare_quality),
+            ("Execution", self._declare_execution),
+            ("Gates, halts and modes", self._declare_guards),
+        ):
+            self._group = group
+            declare()
 
     def _declare_archive(self) -> None:
         self.archive_schema_refused_total = self._counter(
@@ -120,13 +136,7 @@ class Metrics:
             "messages_refused_total", "Messages set aside: version, kind, poison.", "stream", "reason"
         )
         self.bus_incidents_total = self._counter("bus_incidents_total", "Troubles of the bus, mended.", "kind")
-        self.handle_seconds = Histogram(
-            "handle_seconds",
-            "Time a service takes for one message.",
-            ["service"],
-            buckets=_LATENCY_SECONDS,
-            registry=self.registry,
-        )
+        self.handle_seconds = self._histogram("handle_seconds", "Time a service takes for one message.", "service")
         self.tick_to_approval_seconds = self._histogram(
             "tick_to_approval_seconds", "From a frame's arrival to the approval published, real time."
         )
@@ -254,13 +264,16 @@ class Metrics:
         return generate_latest(self.registry).decode()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        self.declared.append(Declared(self._group, name, "counter", labels, text))
         return Counter(name, text, labels, registry=self.registry)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        self.declared.append(Declared(self._group, name, "gauge", labels, text))
         return Gauge(name, text, labels, registry=self.registry)
 
-    def _histogram(self, name: str, text: str) -> Histogram:
-        return Histogram(name, text, buckets=_LATENCY_SECONDS, registry=self.registry)
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        self.declared.append(Declared(self._group, name, "histogram", labels, text))
+        return Histogram(name, text, labels, buckets=_LATENCY_SECONDS, registry=self.registry)
 
 
 @cache
