@@ -39,6 +39,11 @@ class Books:
         return dropped | dict.fromkeys(self.ledger.state.approvals, "acted")
 
     @property
+    def ended(self) -> set[str]:
+        """The client id of every order whose end was told."""
+        return {report.client_id for report in self.reports.values() if report.kind in ENDS}
+
+    @property
     def intended(self) -> list[str]:
         """The client id of every intent, as often as it was written."""
         return [record.client_id for record in self.records if isinstance(record, Intent)]
