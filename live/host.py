@@ -371,7 +371,7 @@ class Host:
         if not self._outage.may_try():
             return False
         try:
-            self._bus.last_id(CONTROL)
+            self._bus.put(f"probe:{self.name}", b"", 1_000)  # a full server is read all the same, and takes nothing
         except BusUnavailable as error:
             self._lose_bus(error)
             return False

@@ -5,7 +5,8 @@ import pytest
 from bus.codec import decode
 from bus.memory import MemoryBus
 from bus.messages import ControlEvent
-from bus.streams import APPROVED, CONTROL, REPORTS, trade as trades
+from bus.streams import APPROVED, CONTROL, REPORTS
+from bus.streams import trade as trades
 from live.errors import Fatal
 from live.service import Subscription
 from tests.live.hosting import Fake, Stage, approval, fake, halt, only, report, trade
@@ -216,3 +217,18 @@ def test_a_halt_said_while_the_bus_is_away_reaches_the_executor_here_at_once() -
     assert halt() in [decode(entry).body for entry in stage.bus.recent(CONTROL, 10)]
     assert only(host, "executor").bodies.count(halt()) == 1
     assert stage.bus.depth(CONTROL, "executor").pending == 0
+
+
+def test_a_server_that_is_full_is_away_until_it_takes_something() -> None:
+    """Fault 9: reading works and writing does not. One outage, told of as such, and not a new one with every try."""
+    stage = Stage()
+    host = stage.host(fake("executor", on_tick=says_every_tick, reads=[Subscription(CONTROL)]))
+    for operation in ("add", "put", "dead_letter"):
+        stage.bus.fail_next(operation, 1_000)
+    stage.turn(host, 20.0)
+    assert stage.metrics.bus_incidents_total.labels("unavailable")._value.get() == 1
+    heard = [each for each in only(host, "executor").bodies if isinstance(each, ControlEvent)]
+    assert [(each.severity, each.reason) for each in heard] == [("CRIT", "redis_error")]
+    give_back(stage.bus)
+    stage.turn(host, 2.0)
+    assert numbers(stage) == [f"{each}" for each in range(1, only(host, "executor").ticks + 1)]
