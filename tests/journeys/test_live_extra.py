@@ -55,7 +55,7 @@ def apart(folder: Path, exchange: FakeExchange) -> Iterator[tuple[Site, dict[str
 
         def is_ready() -> bool:
             exchange.step("BTCUSDT", bids=[("99.9", "2.000")])
-            return all([place.is_ready(process) for process in started.values()])
+            return all(place.is_ready(process) for process in started.values())
 
         wait(is_ready, "every service")
         yield place, started
