@@ -75,6 +75,8 @@ class Observer:
         self.true_of: dict[tuple[str, int], int] = {}
         self.approvals: dict[str, tuple[int, Approval]] = {}
         self.sight: Sight | None = None
+        self.retired: list[Client] = []
+        """Accesses of executors that another one has replaced a while ago, and that do not know it yet."""
         self.counts = dict.fromkeys(("entries", "exits", "paper", "crits", "fills"), 0)
         self._warmup_ns = round(settings.warmup.seconds * 1e9)
         self._stale_ns = settings.gates.stale_book_ms * 1_000_000
@@ -181,6 +183,7 @@ class Observer:
                 self._see(line, held.body, now)  # type: ignore[arg-type]
             line.place, line.hole_ns = max(line.held) + 1, -1
             line.held.clear()
+            line.ready_ns = now  # when exactly it was leapt over is not known here
         while (next_one := line.held.pop(line.place, None)) is not None:
             line.place += 1
             line.hole_ns = -1
@@ -203,6 +206,10 @@ class Observer:
         """As venue.Watcher."""
         if self._settings.exchange.mode == "paper":
             raise Violation("I10", f"{request} went to the venue in paper mode")
+        if client in self.retired:
+            if isinstance(request, Place):
+                raise Violation("I1", f"{request.client_id} is sent by an executor that was replaced")
+            return
         if isinstance(request, Place):
             self._on_place(request, is_real=True)
 
@@ -324,7 +331,9 @@ class Observer:
 
     # The end
 
-    def at_rest(self, positions: Mapping[str, int], reports: list[Any], said: set[str], undone: int, *, nothing_lost: bool) -> None:  # fmt: skip
+    def at_rest(
+        self, positions: Mapping[str, int], reports: list[Any], said: set[str], undone: int, *, nothing_lost: bool
+    ) -> None:
         """Everything has come to rest: the books must agree.
 
         `positions` are the executor's own ("SYMBOL:real"), `reports` and `said` (ids of approvals) what stands on the

@@ -40,6 +40,7 @@ class Plan:
     disk_full: float
     silence: float
     downtime: float
+    zombie: float
     weather: Weather
 
 
@@ -74,6 +75,7 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
     "restarts": {"crash": 0.008, "power": 0.8, "approve": 0.6, "drop": 0.0, "gap": 0.0, "steps": 60},
     "silence": {"silence": 0.1, "approve": 0.6, "crash": 0.0, "drop": 0.0},
     "backlog": {"stall": 0.1, "approve": 0.8, "wipe": 0.0},
+    "zombies": {"mode": "real", "zombie": 0.08, "approve": 0.8, "crit": 0.0, "halt": 0.0, "drop": 0.0, "gap": 0.0},
     "paper": {"mode": "paper"},
     "full_disk": {"disk_full": 0.1, "approve": 0.6, "halt": 0.0},
 }  # fmt: skip
@@ -126,5 +128,6 @@ def _mixed(seed: int) -> Plan:
         disk_full=maybe(0.03, 0.2),
         silence=maybe(0.05, 0.2),
         downtime=0.5,
+        zombie=maybe(0.05, 0.1),
         weather=weather,
     )

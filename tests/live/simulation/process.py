@@ -14,6 +14,7 @@ from live.host import Host
 from live.service import Output, Service, Subscription
 from tests.live.simulation.invariants import Observer
 from tests.live.simulation.nature import Killed
+from tests.live.simulation.venue import Client
 
 _MARKET = (BookImage, BookStatus, MarketTrade)
 
@@ -45,22 +46,39 @@ class Mute:
         """Nothing is open."""
 
 
+class Blind:
+    """An observer of what nobody asks about."""
+
+    def on_message(self, received: Received) -> None:
+        """Nothing."""
+
+    def on_handled(self, received: Received) -> None:
+        """Nothing."""
+
+    def on_said(self, body: object) -> None:
+        """Nothing."""
+
+    def on_paper(self, request: Request) -> None:
+        """Nothing."""
+
+
 class Tap:
     """An Output that an observer listens to."""
 
     def __init__(self, output: Output, observer: Observer) -> None:
-        self._output, self._observer = output, observer
+        self._output = output
+        self.observer: Observer | Blind = observer
 
     def publish(self, stream: str, body: Message, **about: Any) -> None:
         """As Output."""
-        self._observer.on_said(body)
+        self.observer.on_said(body)
         self._output.publish(stream, body, **about)
 
 
 class WatchedPaper(PaperExchange):
     """The paper exchange; an observer sees what is sent to it."""
 
-    observer: Observer
+    observer: Observer | Blind
 
     def send(self, request: Request) -> None:
         """As Exchange."""
@@ -80,10 +98,19 @@ class Mischief:
 class Watched:
     """A service behind an observer and a bad line."""
 
-    def __init__(self, service: Service, observer: Observer, mischief: Mischief, rng: Random) -> None:
+    def __init__(
+        self,
+        service: Service,
+        observer: Observer,
+        mischief: Mischief,
+        rng: Random,
+        ways: tuple[WatchedPaper, Client, Output],
+    ) -> None:
         self.name = service.name
-        self._service, self._observer, self._mischief, self._rng = service, observer, mischief, rng
+        self._service, self._mischief, self._rng = service, mischief, rng
+        self._observer: Observer | Blind = observer
         self._held: Received | None = None
+        self._ways = ways
         self.subscriptions, self.start, self.tick = service.subscriptions, service.start, service.tick
         self.status, self.stop = service.status, service.stop
 
@@ -103,6 +130,14 @@ class Watched:
             held, self._held = self._held, None
             self._pass_on(held)
 
+    def replaced(self) -> Client:
+        """Another process has taken over: what this one still does is not the observer's, but at the venue."""
+        paper, client, out = self._ways
+        self._observer = paper.observer = Blind()
+        if isinstance(out, Tap):
+            out.observer = self._observer
+        return client
+
     def _pass_on(self, received: Received) -> None:
         self._observer.on_message(received)
         self._service.handle(received)
@@ -113,7 +148,7 @@ class Process:
     """One process. `build` makes its started host; `on_death` cleans up what the machine would."""
 
     def __init__(self, name: str, build: Callable[[], Host], on_death: Callable[[bool], None]) -> None:
-        self.name, self._build, self._on_death = name, build, on_death
+        self.name, self._build, self.on_death = name, build, on_death
         self.host: Host | None = None
         self.deaths = 0
         self.last_words = ""
@@ -140,11 +175,11 @@ class Process:
         except Killed as killed:
             self.die(f"killed at {killed}")
             return
-        self._on_death(True)
+        self.on_death(True)
 
     def die(self, how: str) -> None:
         """End at once."""
         self.host = None
         self.deaths += 1
         self.last_words = how
-        self._on_death(False)
+        self.on_death(False)

@@ -108,9 +108,12 @@ class World:
         self._excused: set[str] = set()
         """Approvals that the bus has lost, or what was said of them."""
         self._highest_ns = START_NS
+        self._zombie: Process | None = None
+        self._wakes_ns = 0
         self._script: Script | None = None
         self._executor: Executor | None = None
         self._file: DiskFile | None = None
+        self._watched: Watched | None = None
         self._mischief = Mischief(plan.drop, plan.hold, plan.repeat)
         self._is_one = self.rng.random() < 0.3
         both = Process("all", self._born_together, self._all_gone)
@@ -173,6 +176,10 @@ class World:
         self._turn(self._upstream)
         if not self._is_one and self.nature.true_ns >= self._stalled_ns:
             self._turn(self._trader)
+        if self._zombie is not None and self.nature.true_ns >= self._wakes_ns:
+            self._turn(self._zombie)
+            if self._zombie.host is None:
+                self._zombie = None
 
     def _turn(self, process: Process) -> None:
         if process.host is None and not self._calm and self.rng.random() < self.plan.downtime:
@@ -208,6 +215,8 @@ class World:
             self._upstream.die("killed between steps")
         if rng.random() < plan.graceful:
             self._trader.stop()
+        if rng.random() < plan.zombie and self._zombie is None and not self._is_one and self._executor is not None:
+            self._replace_trader()
         self.disk.refuses = rng.random() < 0.8 if self.disk.refuses else rng.random() < plan.disk_full
         self._hurt_bus()
 
@@ -245,6 +254,25 @@ class World:
         if self._script is not None:
             self._script.mend()
 
+    def _replace_trader(self) -> None:
+        """The machine of the executor stands still; another one begins with a copy of its disk. Then the first wakes."""
+        assert self._file is not None
+        assert self._watched is not None
+        self._zombie, self._trader.on_death = self._trader, lambda _in_order: None
+        self.observer.died()
+        self.observer.retired.append(self._watched.replaced())
+        twin = Disk(self.rng)
+        twin.safe[:], twin.loose[:], twin.holder = self.disk.safe, self.disk.loose, self._file
+        self._file.disk, self.disk.holder = twin, None
+        self.disk.lose_power()
+        self._folder = Path(shutil.copytree(self._folder, self._folder.with_name(self._folder.name + "+")))
+        self._executor = self._file = None
+        self._trader = Process("executor", self._born_trader, self._trader_gone)
+        self._trader.deaths = self._zombie.deaths
+        self._turn(self._trader)
+        self._wakes_ns = self.nature.true_ns + self.rng.randint(1_100, 20_000) * MS
+        self._note("the executor is replaced")
+
     # Births and deaths
 
     def _point(self, name: str) -> None:
@@ -279,11 +307,11 @@ class World:
         paper = WatchedPaper(self._settings, _symbols(), clock, _metrics())
         paper.observer = self.observer
         self.observer.born()
+        client = self.venue.connect()
         self._file = self._build.file(self.disk, self._point)
-        self._executor = self._build.executor(
-            parts, paper, self.venue.connect(), journal_file=self._file, crash=self._point
-        )
-        host.add(Watched(self._executor, self.observer, self._mischief, self.rng))
+        self._executor = self._build.executor(parts, paper, client, journal_file=self._file, crash=self._point)
+        self._watched = Watched(self._executor, self.observer, self._mischief, self.rng, (paper, client, parts.out))
+        host.add(self._watched)
 
     def _born_upstream(self) -> Host:
         clock = ProcessClock(self.nature)
@@ -361,7 +389,8 @@ class World:
         return found
 
     def _close(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        for folder in self._folder.parent.glob(self._folder.name.rstrip("+") + "*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _note(self, text: str) -> None:
         if self._lines is not None:
