@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from live.errors import JournalError
 from live.executor.controls import Controls
 from live.executor.desk import Desk
-from live.executor.exits import barriers, exit_reason, exit_ticks
+from live.executor.exits import Touch, barriers, exit_reason, exit_ticks
 from live.executor.ids import client_id
 from live.executor.keeper import Keeper
 from live.executor.records import Intent, Order, Trip
@@ -14,6 +14,8 @@ from live.service import Parts
 
 RETRY_NS = 100_000_000
 REFUSED_NS = 1_000_000_000
+BLIND_NS = 1_000_000_000
+"""Between two exits of a flattening that has no market of ours to go by."""
 
 
 class Closing:
@@ -82,12 +84,26 @@ class Closing:
             return
         for order in live:
             desk.cancel(order)
-        if touch is None or now_ns < self._retry_ns.get(trip.approval_id, 0) or desk.pause_seconds() > 0:
+        if now_ns < self._retry_ns.get(trip.approval_id, 0) or desk.exit_pause_seconds() > 0:
             return
-        mid = (touch.bid_ticks + touch.ask_ticks) / 2
-        most = int(mid * self._parts.settings.gates.fat_finger_bps * 1e-4)
-        self._send(trip, exit_ticks(trip, touch, trip.exits, most), reason, desk)
-        self._retry_ns[trip.approval_id] = now_ns + RETRY_NS
+        price = self._exit_price(trip, view, touch, desk)
+        if price:
+            self._send(trip, price, reason, desk)
+            self._retry_ns[trip.approval_id] = now_ns + (RETRY_NS if touch else BLIND_NS)
+
+    def _exit_price(self, trip: Trip, view: MarketView, touch: Touch | None, desk: Desk) -> int:
+        """What the next exit asks for; 0 where nothing can be asked for without a market of ours.
+
+        A flattening is no choice: blind, it goes by the last book, as far through it as an order may be. The venue
+        fills at its own prices, up to that one.
+        """
+        is_blind = touch is None
+        if is_blind and self._must_flatten(desk):
+            touch = view.last_touch()
+        if touch is None:
+            return 0
+        most = int((touch.bid_ticks + touch.ask_ticks) / 2 * self._parts.settings.gates.fat_finger_bps * 1e-4)
+        return exit_ticks(trip, touch, trip.exits, most, is_blind=is_blind)
 
     def _must_flatten(self, desk: Desk) -> str:
         is_over = desk.is_real and not self._controls.is_real and self._parts.settings.fail_safe.flatten

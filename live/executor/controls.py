@@ -15,6 +15,7 @@ from live.executor.ledger import is_person
 from live.executor.mode import FailSafe, Mode, Switch
 from live.executor.records import Halt, Heard
 from live.service import Parts
+from monitoring.metrics import FAIL_SAFE_REASONS
 
 NAME: Final = "executor"
 JOURNAL_HALT: Final = "journal_error"
@@ -80,7 +81,7 @@ class Controls:
         self._parts.log.warning(
             "control_heard", event_kind=event.event, severity=event.severity, reason=event.reason, by=event.by
         )
-        if event.event == "RESUME" and is_person(event.by):
+        if event.event == "RESUME" and is_person(event.by) and self._means_the_mode(event):
             self._resume(event.by)
         self._keeper.keep(
             Heard(
@@ -162,6 +163,12 @@ class Controls:
 
     def _count_trip(self, reason: str) -> None:
         self._parts.metrics.fail_safe_trigger_total.labels(reason).inc()
+
+    def _means_the_mode(self, event: ControlEvent) -> bool:
+        """Whether a person's RESUME asks for real orders too, and does not just lift one halt."""
+        is_scoped = bool(event.symbol or event.route)
+        names_another = event.reason in FAIL_SAFE_REASONS and event.reason not in ("operator", self.fail_safe.reason)
+        return not is_scoped and not names_another
 
     def _is_recent(self, event: ControlEvent) -> bool:
         """Whether the cooldown that a CRIT began could still last: an older one, read after a long stop, is history.

@@ -19,6 +19,8 @@ from live.service import Parts
 NOT_FOUND_TIMES = 3
 NOT_FOUND_NS = 10_000_000_000
 QUERY_NS = 2_000_000_000
+EVERYBODY_WAITS = ("rate_limit", "banned", "clock")
+"""Refusals whose pause exits keep as well: to ask on would make a ban of it, or be refused."""
 Crash = Callable[[str], None]
 
 
@@ -53,7 +55,7 @@ class Desk:
         self._questions: dict[str, Question] = {}
         self._sent_ns: dict[str, int] = {}
         self._canceled_ns: dict[str, int] = {}
-        self._pause_until_ns = 0
+        self._pause_until_ns = self._exit_pause_until_ns = 0
         self._alive_ns = -(2**62)
         self.surveys = Surveys(self, keeper, parts)
 
@@ -110,6 +112,10 @@ class Desk:
     def pause_seconds(self) -> float:
         """How long the venue wants nothing new."""
         return max(0, self._pause_until_ns - self._parts.clock.mono_ns()) / 1e9
+
+    def exit_pause_seconds(self) -> float:
+        """How long it wants nothing at all: exits pass an overload, and have the reserve of our own budget."""
+        return max(0, self._exit_pause_until_ns - self._parts.clock.mono_ns()) / 1e9
 
     def age_ns(self, order: Order) -> int:
         """How long ago an order was sent; by the wall clock for one of an earlier run."""
@@ -168,12 +174,14 @@ class Desk:
             case venue.Fill():
                 self._fill(event, at_ns, happened)
             case venue.Ended():
+                was_live = event.client_id in self._keeper.ledger.live
                 self._keeper.keep(
                     records.Ended(
                         event.client_id, event.state, event.filled_lots, event.reason, event.exchange_ns, at_ns
                     )
                 )
-                self._note_post_only(event, happened)
+                if was_live:  # an end that comes twice is priced again once
+                    self._note_post_only(event, happened)
             case venue.QueryAnswer():
                 self._answer(event, at_ns, happened)
             case venue.Surveyed():
@@ -192,6 +200,8 @@ class Desk:
         if event.pause_seconds > 0:
             until_ns = self._parts.clock.mono_ns() + round(event.pause_seconds * 1e9)
             self._pause_until_ns = max(self._pause_until_ns, until_ns)
+            if event.reason in EVERYBODY_WAITS:
+                self._exit_pause_until_ns = max(self._exit_pause_until_ns, until_ns)
         if event.is_cancel:
             self.ask(event.client_id)
             return

@@ -49,10 +49,11 @@ def exit_reason(trip: Trip, touch: Touch | None, now_ns: int, target_stop: tuple
     return "horizon" if now_ns >= trip.end_ns else ""
 
 
-def exit_ticks(trip: Trip, touch: Touch, tries: int, most_ticks: int) -> int:
+def exit_ticks(trip: Trip, touch: Touch, tries: int, most_ticks: int, *, is_blind: bool = False) -> int:
     """The price of the next exit order: the opposite touch, and 0, 1, 3, 7 ... ticks through it when tried before.
 
-    At most `most_ticks` through it; at least 1 tick above zero.
+    At most `most_ticks` through it, and so many at once when the touch `is_blind` (an old one); at least 1 tick above
+    zero.
     """
-    slack = min((1 << min(tries, MOST_SLACK_STEPS)) - 1, most_ticks)
+    slack = most_ticks if is_blind else min((1 << min(tries, MOST_SLACK_STEPS)) - 1, most_ticks)
     return max(1, touch.exit_ticks(trip.side) - trip.side * slack)

@@ -132,9 +132,9 @@ class Ledger:
         )
 
     def day_profit(self, is_real: bool, wall_ns: int) -> float:
-        """Profit after fees of the UTC day of `wall_ns`."""
+        """Profit after fees of the UTC day of `wall_ns`; of a later one that was begun before a clock was set back."""
         money = self.money(is_real)
-        return money.total if money.day == wall_ns // NS_PER_DAY else 0.0
+        return money.total if money.day >= wall_ns // NS_PER_DAY else 0.0
 
     # Facts
 

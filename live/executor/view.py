@@ -101,7 +101,11 @@ class MarketView:
 
     def touch(self) -> Touch | None:
         """The best prices, None where a side is empty or the book is not live."""
-        if self.image is None or self.state != "live":
+        return self.last_touch() if self.state == "live" else None
+
+    def last_touch(self) -> Touch | None:
+        """The best prices of the newest book, however old it is and whatever became of it."""
+        if self.image is None:
             return None
         bid, ask = self.image.bid_ticks[0], self.image.ask_ticks[0]
         return None if bid == NO_BID_TICKS or ask == NO_ASK_TICKS else Touch(bid, ask)
