@@ -2,7 +2,7 @@
 
 `send` never waits and `poll` never waits: calls are made in the symbol's thread, one after the other, and what comes
 of them is put into a queue, which also ends the host's wait. An order that the rate budget has no room for is refused
-here at once; cancellations and questions may use the reserve.
+here at once; cancellations and questions may use the reserve. What a slow venue keeps waiting is live.exchange.inbox's.
 """
 
 import threading
@@ -15,6 +15,7 @@ from live.clock import Clock
 from live.errors import NotTradable
 from live.exchange.binance_orders import BinanceOrders
 from live.exchange.bybit_orders import BybitOrders
+from live.exchange.inbox import Inbox
 from live.exchange.outcomes import RATE_PAUSE_SECONDS, Venue
 from live.exchange.protocol import Place, Refused, Request, VenueEvent
 from live.exchange.rate_budget import RateBudget
@@ -24,8 +25,6 @@ from live.exchange.venue_desk import VenueDesk
 from live.exchange.venue_facts import Dialect
 from live.service import Wake
 from market.symbols import Symbol
-
-_LOOK = "look"
 
 
 def dialect_of(venue: Venue) -> Dialect:
@@ -72,8 +71,7 @@ class CcxtVenue:
         if now_ns - self._looked_ns >= self._poll_ns and not self._budget.is_closed(now_ns):
             self._looked_ns = now_ns
             for worker in self._workers.values():
-                if worker.inbox.empty():
-                    worker.inbox.put(_LOOK)
+                worker.inbox.put_look()
         known: list[VenueEvent] = []
         while not self._events.empty():
             event = self._events.get_nowait()
@@ -97,7 +95,7 @@ class CcxtVenue:
     def close(self) -> None:
         """End the threads when they have done what they were told, and their connections."""
         for worker in self._workers.values():
-            worker.inbox.put(None)
+            worker.inbox.end()
         for worker in self._workers.values():
             worker.join()
 
@@ -118,8 +116,8 @@ class _Worker:
         tell: Callable[[VenueEvent], None],
         timeout_seconds: float,
     ) -> None:
-        self.inbox: SimpleQueue[Request | str | None] = SimpleQueue()
-        self._client = client
+        self.inbox = Inbox(clock)
+        self._client, self._tell = client, tell
         self._desk = VenueDesk(symbol, dialect, client, clock, tell)
         self._patience_seconds = 3 * timeout_seconds
         self._thread = threading.Thread(target=self._run, name=f"venue {symbol.name}", daemon=True)
@@ -130,11 +128,14 @@ class _Worker:
         self._thread.join(self._patience_seconds)
 
     def _run(self) -> None:
-        while (job := self.inbox.get()) is not None:
-            if isinstance(job, str):
+        while (job := self.inbox.take()) is not None:
+            request, reason = job.request, self.inbox.why_not(job)
+            if request == "look":
                 self._desk.look()
+            elif reason and isinstance(request, Place):
+                self._tell(Refused(request.client_id, request.symbol, reason))
             else:
-                self._desk.handle(job)
+                self._desk.handle(request)
         self._client.close()
 
 

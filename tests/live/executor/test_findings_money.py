@@ -67,7 +67,7 @@ def test_exits_wait_for_a_rate_limit_and_a_ban_alone(trading: Trading, reason: s
 
 
 def test_a_real_position_is_flattened_behind_crit_although_our_market_is_gone(trading: Trading) -> None:
-    """The usual cause of a CRIT is that we are blind: the last book, as far through it as may be, closes all the same."""
+    """The usual cause of a CRIT is that we are blind: the last book, as far through it as may be, closes as well."""
     hold(trading)
     trading.status("stale")
     trading.clock.advance(seconds=15)
