@@ -1,5 +1,8 @@
 """What most of these tests do: wait for an executor while the market goes on, and bring everything to rest."""
 
+from bus.codec import decode
+from bus.messages import ControlEvent
+from bus.streams import CONTROL
 from tests.journeys.live.counted import Books, books, check, is_drained
 from tests.journeys.live.played import Played
 from tests.journeys.live.processes import Process, Site
@@ -45,3 +48,14 @@ def settled(place: Site, market: Played, executor: Process) -> Books:
     assert executor.end() == 0, executor.text()[-3000:]
     check(found(place), market.approved)
     return found(place)
+
+
+def said(process: Process, event: str) -> bool:
+    """Whether its log tells of an event."""
+    return bool(process.events(event))
+
+
+def controls(place: Site) -> list[ControlEvent]:
+    """Every control event there is."""
+    bodies = [decode(entry).body for entry in place.bus.recent(CONTROL, 1_000)]
+    return [body for body in bodies if isinstance(body, ControlEvent)]

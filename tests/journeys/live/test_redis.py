@@ -3,22 +3,15 @@
 import time
 from pathlib import Path
 
-from bus.codec import decode
-from bus.messages import ControlEvent
 from bus.streams import APPROVED, CONTROL, REPORTS
 from bus.wire import Wire, pack
 from tests.bus.proxy import Proxy
 from tests.bus.servers import NO_FILE
-from tests.journeys.live.flow import acting, found, settled, trading
+from tests.journeys.live.flow import acting, controls, found, said, settled, trading
 from tests.journeys.live.played import Played
-from tests.journeys.live.processes import Process, Site, site, wait
+from tests.journeys.live.processes import Site, site, wait
 
 OUTAGE = {"REDIS_OUTAGE_SECONDS": "0.3"}
-
-
-def said(executor: Process, event: str) -> bool:
-    """Whether its log tells of an event."""
-    return bool(executor.events(event))
 
 
 def test_a_server_that_forgets_everything(tmp_path: Path) -> None:
@@ -112,12 +105,6 @@ def test_a_reply_that_is_lost(place: Site, market: Played) -> None:
             acting(place, market)
         books = settled(place, market, executor)
         assert len(books.of("closed")) > 0
-
-
-def controls(place: Site) -> list[ControlEvent]:
-    """Every control event."""
-    bodies = [decode(entry).body for entry in place.bus.recent(CONTROL, 1_000)]
-    return [body for body in bodies if isinstance(body, ControlEvent)]
 
 
 def ask(url: str, *command: str | bytes) -> object:
