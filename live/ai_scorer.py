@@ -17,7 +17,7 @@ from bus.messages import Approval, Candidate, ControlEvent, ModelSlot, Received,
 from bus.streams import APPROVED, CANDIDATES, CONTROL, SCORES
 from live.candidate_check import REASONS, Reason, Wanted, features, refusal
 from live.judging import Panel, approval, judge
-from live.model_slots import Change, Engine, LoadedModel, ModelSlots, Refusal
+from live.model_slots import Change, Engine, Load, LoadedModel, ModelSlots, Refusal
 from live.rollout import Rollout, RolloutWatch
 from live.routing import RealizedShare
 from live.service import Parts, Subscription
@@ -33,18 +33,27 @@ _READ_AGAIN: Final = 256
 
 
 class AiScorer:
-    """The service. `run` has models loaded (a worker's thread unless told otherwise), `perf` is for latencies alone."""
+    """The service. `run` has models loaded (a worker's thread unless told otherwise), `perf` is for latencies alone.
+
+    `load_one` is how: `live.model_slots.load`, unless a simulation brings a lighter one.
+    """
 
     name = NAME
 
-    def __init__(self, parts: Parts, run: Run | None = None, perf: Callable[[], int] = time.perf_counter_ns) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        run: Run | None = None,
+        perf: Callable[[], int] = time.perf_counter_ns,
+        load_one: Load | None = None,
+    ) -> None:
         self._parts, self._perf = parts, perf
         settings, mirror = parts.settings, parts.settings.registry.mirror
         rule = settings.candidate.rule()
         self._wanted = Wanted(frozenset(parts.symbols), schema_hash(), rule.id, settings.signals.ttl_ms * 1_000_000)
         self._worker = Worker(f"{NAME}-models")
         engine = Engine(self._wanted.schema_hash, rule, settings.label.rule())
-        self._slots = ModelSlots(mirror, engine, run or self._worker.submit, parts.wake)
+        self._slots = ModelSlots(mirror, engine, run or self._worker.submit, parts.wake, load_one)
         self._watch = RolloutWatch(settings.rollout, mirror, parts.clock.wall_ns())
         self._rollout = Rollout("disabled", 0.0, settings.rollout.seed, 0, "not started")
         self._panel: Panel | None = None

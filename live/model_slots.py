@@ -79,6 +79,8 @@ class Refusal:
 
 
 Change = Swapped | Refusal
+Load = Callable[[Path, Watched, Engine], LoadedModel]
+"""Loads and proves what a slot of a mirror holds; raises ModelRefused."""
 _Stamp = tuple[str, int, int]
 
 
@@ -92,10 +94,16 @@ class _Place:
 
 
 class ModelSlots:
-    """The active and the shadow model of one mirror. `run` has the loading done, `wake` is called when it is."""
+    """The active and the shadow model of one mirror. `run` has the loading done, `wake` is called when it is.
 
-    def __init__(self, root: Path, engine: Engine, run: Run, wake: Callable[[], None]) -> None:
+    `load_one` is `load` unless a simulation brings a lighter one.
+    """
+
+    def __init__(
+        self, root: Path, engine: Engine, run: Run, wake: Callable[[], None], load_one: Load | None = None
+    ) -> None:
         self._root, self._engine, self._run, self._wake = root, engine, run, wake
+        self._load_one = load_one or load
         self._places: dict[Watched, _Place] = {slot: _Place() for slot in WATCHED}
         self._loaded: queue.SimpleQueue[tuple[_Stamp, LoadedModel | Refusal, Watched]] = queue.SimpleQueue()
 
@@ -143,7 +151,7 @@ class ModelSlots:
         """Runs on the worker."""
         found: LoadedModel | Refusal
         try:
-            found = load(self._root, slot, self._engine)
+            found = self._load_one(self._root, slot, self._engine)
         except ModelRefused as refused:
             found = Refusal(slot, Path(stamp[0]).name, refused.reason, str(refused))
         except Exception as error:  # a bundle that brings down the loader is refused like any other

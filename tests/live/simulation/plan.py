@@ -42,6 +42,8 @@ class Plan:
     downtime: float
     zombie: float
     weather: Weather
+    whole: bool = False
+    """Every service, not the executor alone behind a script."""
 
 
 _SILENT = Weather(
@@ -76,11 +78,12 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
     "silence": {"silence": 0.1, "approve": 0.6, "crash": 0.0, "drop": 0.0},
     "backlog": {"stall": 0.1, "approve": 0.8, "wipe": 0.0},
     "zombies": {"mode": "real", "zombie": 0.08, "approve": 0.8, "crit": 0.0, "halt": 0.0, "drop": 0.0, "gap": 0.0},
+    "whole": {"whole": True, "zombie": 0.0, "poison": 0.0, "steps": 60},
     "paper": {"mode": "paper"},
     "full_disk": {"disk_full": 0.1, "approve": 0.6, "halt": 0.0},
 }  # fmt: skip
 """What a run is about: kinds of faults that it has for certain, or not at all. A seed has the theme of its number."""
-_EVERY = ("mixed", "mixed", "silent_venue", "mixed", "restarts", "mixed", "halts", "crits", "silence", "backlog")
+_EVERY = ("mixed", "mixed", "silent_venue", "whole", "restarts", "mixed", "halts", "crits", "silence", "backlog")
 
 
 def plan_of(seed: int, theme: str = "") -> Plan:

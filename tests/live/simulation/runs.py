@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from tests.live.simulation.invariants import Violation
 from tests.live.simulation.mutants import MUTANTS
 from tests.live.simulation.plan import plan_of
+from tests.live.simulation.whole import WholeWorld
 from tests.live.simulation.world import World
 
 
@@ -34,7 +35,8 @@ def command(seed: int, theme: str = "", mutant: str = "") -> str:
 def run(seed: int, theme: str = "", mutant: str = "", lines: list[str] | None = None) -> Found:
     """Run a seed to its end or to the first violation. A fault of our own code is a finding too."""
     planted = MUTANTS.get(mutant)
-    world = World(plan_of(seed, theme), planted.build if planted else None, lines)
+    plan = plan_of(seed, theme)
+    world = (WholeWorld if plan.whole else World)(plan, planted.build if planted else None, lines)
     wrong = ""
     try:
         world.run()

@@ -57,7 +57,7 @@ class Build:
 
 
 @cache
-def _symbols() -> dict[str, Symbol]:
+def symbols() -> dict[str, Symbol]:
     table = SymbolTable.load(ROOT / "data" / "reference" / "symbols.yml")
     return {name: table[name] for name in MIDS}
 
@@ -94,7 +94,7 @@ class World:
         self._lines = lines
         self.bus = self._build.bus(lambda: self.nature.wall_ns() // MS)
         self.disk = Disk(self.rng)
-        self.observer = Observer(self.nature, self._settings, _symbols(), self.disk)
+        self.observer = Observer(self.nature, self._settings, symbols(), self.disk)
         self.venue = self._build.venue(self.nature, self.rng, list(MIDS), self.observer)
         self.venue.weather = replace(plan.weather)
         self.observer.venue = self.venue
@@ -119,6 +119,7 @@ class World:
         both = Process("all", self._born_together, self._all_gone)
         self._upstream = both if self._is_one else Process("upstream", self._born_upstream, self._upstream_gone)
         self._trader = both if self._is_one else Process("executor", self._born_trader, self._trader_gone)
+        self._others: list[Process] = []
         self._approved: list[Any] = []
 
     def run(self) -> None:
@@ -139,7 +140,8 @@ class World:
     @property
     def deaths(self) -> int:
         """How often a process died."""
-        return self._trader.deaths + (0 if self._is_one else self._upstream.deaths)
+        others = [] if self._is_one else [self._upstream, *self._others]
+        return self._trader.deaths + sum(process.deaths for process in others)
 
     # Steps
 
@@ -174,6 +176,8 @@ class World:
                     script.approve_again(rng.choice(self._approved[-5:]))
         self.venue.advance()
         self._turn(self._upstream)
+        for process in self._others:
+            self._turn(process)
         if not self._is_one and self.nature.true_ns >= self._stalled_ns:
             self._turn(self._trader)
         if self._zombie is not None and self.nature.true_ns >= self._wakes_ns:
@@ -250,7 +254,8 @@ class World:
         if self._highest_ns != START_NS:  # everything is started again, on one clock, when it has caught up
             self.nature.true_ns += max(0, self._highest_ns - self.nature.wall_ns())
             self._trader.stop()
-            self._upstream.die("started again by a person")
+            for process in (self._upstream, *self._others):
+                process.die("started again by a person")
         if self._script is not None:
             self._script.mend()
 
@@ -288,7 +293,7 @@ class World:
     def _parts(self, host: Host, clock: ProcessClock, name: str, *, tapped: bool) -> Parts:
         out = host.output(name)
         return Parts(
-            self._settings, _symbols(), clock, Tap(out, self.observer) if tapped else out, _metrics(), self._log,  # type: ignore[arg-type]
+            self._settings, symbols(), clock, Tap(out, self.observer) if tapped else out, _metrics(), self._log,  # type: ignore[arg-type]
             lambda: None, self._folder,
         )  # fmt: skip
 
@@ -299,12 +304,12 @@ class World:
             host.add(Mute(name))
         ttl_ms = self._settings.signals.ttl_ms
         self._script = Script(
-            outputs, clock, self.nature, self.rng, self.observer, _symbols(), ttl_ms, self._mids
+            outputs, clock, self.nature, self.rng, self.observer, symbols(), ttl_ms, self._mids
         )  # fmt: skip
 
     def _add_trader(self, host: Host, clock: ProcessClock) -> None:
         parts = self._parts(host, clock, "executor", tapped=True)
-        paper = WatchedPaper(self._settings, _symbols(), clock, _metrics())
+        paper = WatchedPaper(self._settings, symbols(), clock, _metrics())
         paper.observer = self.observer
         self.observer.born()
         client = self.venue.connect()
