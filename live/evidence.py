@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from bus.messages import Judgement, Outcome, Route
+from live.positions import MOST_ORDERS
 from live.rolling import CanaryCount, DayPnl
 from registry.files import write_file
 
@@ -77,6 +78,17 @@ class Halt(_Record, frozen=True):
     holds: bool
 
 
+class Held(_Record, frozen=True):
+    """A position behind a fill: signed lots, mean entry price in ticks; how far the order has filled that traded."""
+
+    symbol: str
+    is_real: bool
+    lots: int
+    entry_ticks: float
+    client_id: str
+    filled_lots: int
+
+
 class Marks(_Record, frozen=True):
     """Sums that older records were folded into: the day's profit and guard marks, the canary's counts."""
 
@@ -90,7 +102,7 @@ class Marks(_Record, frozen=True):
     canary_won: int
 
 
-Record = Opened | Ended | Trip | Halt | Marks
+Record = Opened | Ended | Trip | Halt | Held | Marks
 _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODER = msgspec.msgpack.Decoder(Record)
 
@@ -104,6 +116,9 @@ class Folded:
     ended: dict[str, Outcome] = field(default_factory=dict)
     trips: deque[Trip] = field(default_factory=lambda: deque(maxlen=KEPT_TRIPS))
     halts: dict[tuple[str, str, str], Halt] = field(default_factory=dict)
+    released: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    held: dict[tuple[str, bool], tuple[int, float]] = field(default_factory=dict)
+    fills: dict[str, Held] = field(default_factory=dict)
     pnl: DayPnl = field(default_factory=DayPnl)
     best: float = 0.0
     base: float = 0.0
@@ -127,6 +142,9 @@ class Folded:
                 self.halts[record.reason, record.symbol, record.route] = record
             case Halt():
                 self.halts.pop((record.reason, record.symbol, record.route), None)
+                self.released[record.reason, record.symbol, record.route] = record.at_ns
+            case Held():
+                self._hold(record)
             case Marks():
                 self.pnl = DayPnl(record.day, dict(record.by_route), record.real)
                 self.best, self.base = record.best, record.base
@@ -138,6 +156,11 @@ class Folded:
         yield from self.trips
         yield from (Ended(outcome) for outcome in self.ended.values())
         yield self.marks()
+        yield from self.fills.values()
+        for (symbol, is_real), (lots, ticks) in self.held.items():
+            yield Held(symbol, is_real, lots, ticks, "", 0)
+        for (reason, symbol, route), at_ns in self.released.items():
+            yield Halt(reason, symbol, route, at_ns, "INFO", holds=False)
         yield from self.halts.values()
         yield from self.open.values()
 
@@ -157,8 +180,20 @@ class Folded:
         if len(self.ended) > KEPT_ENDINGS:
             del self.ended[next(iter(self.ended))]
 
+    def _hold(self, record: Held) -> None:
+        self.held[record.symbol, record.is_real] = record.lots, record.entry_ticks
+        if record.client_id:
+            self.fills.pop(record.client_id, None)
+            self.fills[record.client_id] = record
+            if len(self.fills) > MOST_ORDERS:
+                del self.fills[next(iter(self.fills))]
+
     def _trip(self, trip: Trip) -> None:
-        if trip.day != self.pnl.day:
+        if trip.day < self.pnl.day:
+            # Told late: its day is over, and what today has lost must not begin anew because of it.
+            self.trips.append(trip)
+            return
+        if trip.day > self.pnl.day:
             self.pnl, self.best, self.base = DayPnl(trip.day), 0.0, 0.0
         self.pnl.take(trip.route, trip.net_quote, is_real=trip.is_real)
         self.best = max(self.best, self.guarded)

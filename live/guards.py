@@ -88,6 +88,10 @@ class PrecisionGuard:
         halt = Call("HALT", self._severity, "precision_halt", text, route=self._route)
         return _told(step, halt, text)
 
+    def remember(self, hit: bool) -> None:
+        """Take a candidate that an earlier run resolved; nothing is called for it."""
+        self._hits.append(hit)
+
     def reset(self) -> None:
         """Judge only candidates from now on."""
         self.latch.reset()

@@ -28,7 +28,7 @@ from evaluation.drift import Reference
 from live.baseline import ActiveBaseline
 from live.candidates import Candidates
 from live.drift_window import DriftWindow
-from live.evidence import Evidence, Record, Trip, synced
+from live.evidence import Evidence, Held, Record, Trip, synced
 from live.figures import OUTCOME_NAMES, Figures
 from live.inspections import Inspections
 from live.market_feed import Event, MarketFeed
@@ -101,7 +101,9 @@ class Risk:
         if self._evidence.damage:
             log.error("risk_journal_damaged", text=self._evidence.damage)
         for outcome in folded.ended.values():
-            self._judged.take(outcome)
+            hit = self._judged.take(outcome)
+            if hit is not None:
+                self._watch.remember_judged(folded, outcome.route, outcome.exit_ns, hit)
         for trip in folded.trips:
             self._traded.take_closed(trip.route, trip.net_quote)
             self._reports.add(trip.report_id)
@@ -109,6 +111,7 @@ class Risk:
         self._started_ns = self._parts.clock.mono_ns()
         self._baseline.look()
         self._watch.restore(folded)
+        self._positions.restore(folded.held, {key: each.filled_lots for key, each in folded.fills.items()})
         self._roll_day()
         self._told(self._candidates.restore())
         self._inspections.start(
@@ -210,6 +213,12 @@ class Risk:
             self._watch.on_trip(self._evidence.folded.guarded)
             return
         if report.kind in _FILLS and self._positions.take(report) > 0:
+            held = self._positions.held[report.symbol, report.is_real]
+            self._keep(
+                Held(
+                    report.symbol, report.is_real, held.lots, held.entry_ticks, report.client_id, report.filled_lots
+                )
+            )  # fmt: skip
             at_ns = report.exchange_ns or report.local_ns
             asked = self._candidates.ask_fill(report.symbol, (report.id, report.route), at_ns, report.side)
             for key, values in asked:

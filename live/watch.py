@@ -107,6 +107,12 @@ class Watch:
         ]
         self._act(watched.liquidation.look(self._parts.clock.mono_ns(), min(distances, default=None)))
 
+    def remember_judged(self, folded: Folded, route: str, exit_ns: int, hit: bool) -> None:
+        """See how an approved candidate ended in an earlier run, unless its halt was lifted since."""
+        guard, scope = (self._canary, route) if route == "canary" else (self._precision, "")
+        if exit_ns > folded.released.get(("precision_halt", "", scope), 0):
+            guard.remember(hit)
+
     def on_judged(self, route: str, hit: bool) -> None:
         """See how an approved candidate ended."""
         self._act((self._canary if route == "canary" else self._precision).look(hit))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bus.messages import Judgement, Outcome
 from live import evidence
-from live.evidence import KEPT_ENDINGS, Ended, Evidence, Folded, Halt, Marks, Opened, Record, Trip, synced
+from live.evidence import KEPT_ENDINGS, Ended, Evidence, Folded, Halt, Held, Marks, Opened, Record, Trip, synced
 from market.barriers import STOP, TARGET
 
 JUDGED = [Judgement("active", "m1", 1, 0.5, 0.6, 0.5), Judgement("canary", "m2", 2, 0.5, 0.6, 0.5)]
@@ -39,6 +39,10 @@ records = st.lists(
             st.booleans(),
         ),
         st.builds(halt, st.sampled_from(["pnl_guard", "trade_rate"]), holds=st.booleans()),
+        st.builds(
+            Held, st.just("BTCUSDT"), st.booleans(), st.integers(-5, 5), st.integers(1, 9).map(float), names,
+            st.integers(1, 5),
+        ),
         st.just(Marks(2, {"paper": 4.0}, 1.0, 5.0, -1.0, "m2", 30, 20)),
     ),
     max_size=30,
@@ -165,3 +169,11 @@ def test_what_was_appended_is_synced_once(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="Bad file descriptor"):
         synced(descriptor)
     journal.close()
+
+
+def test_a_trip_told_late_does_not_begin_the_day_anew() -> None:
+    """Yesterday's round trip, redelivered behind midnight, neither counts for today nor wipes what today has lost."""
+    trips = [Trip("a", "paper", 1, 5.0, False), Trip("b", "paper", 2, -8.0, False), Trip("c", "paper", 1, -1.0, False)]
+    found = folded(list(trips))
+    assert (found.pnl.day, found.pnl.total) == (2, -8.0)
+    assert [trip.report_id for trip in found.trips] == ["a", "b", "c"]

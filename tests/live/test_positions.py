@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from live.positions import Position, Positions
+from live.positions import MOST_ORDERS, Position, Positions
 from tests.live.risk_market import report
 
 
@@ -41,3 +41,29 @@ def test_filled_lots_of_an_order_only_rise() -> None:
     assert positions.take(report("canceled", 3)) == 0
     assert positions.held["BTCUSDT", False].lots == 5
     assert positions.held["BTCUSDT", True].lots == -1
+
+
+def test_a_fill_told_behind_its_orders_end_adds_its_own_lots_alone() -> None:
+    """The order was canceled with two lots filled; a third is told of later."""
+    positions = Positions()
+    assert positions.take(report("partial", 1, filled=2, leaves=3)) == 2
+    assert positions.take(report("canceled", 1, filled=2)) == 0
+    assert positions.take(report("partial", 1, filled=3)) == 1
+    assert positions.held["BTCUSDT", False].lots == 3
+
+
+def test_orders_are_forgotten_at_last() -> None:
+    """Weeks of partly filled orders do not pile up."""
+    positions = Positions()
+    for number in range(3 * MOST_ORDERS):
+        positions.take(report("partial", number, filled=1, leaves=1))
+        positions.take(report("canceled", number, filled=1))
+    assert len(positions._filled) == MOST_ORDERS
+
+
+def test_what_was_held_is_held_again() -> None:
+    """And an order in the middle of its fills goes on from there."""
+    positions = Positions()
+    positions.restore({("BTCUSDT", True): (5, 100.0)}, {"o1": 2})
+    assert positions.take(report("filled", 1, filled=3, is_real=True, side=-1)) == 1
+    assert positions.held["BTCUSDT", True] == Position(4, 100.0)

@@ -148,3 +148,49 @@ def test_only_a_person_resumes(tmp_path: Path) -> None:
     assert len(stage.risk.status()["halts"]) == 1
     stage.say(control("RESUME", "operator", by="operator:ada"))
     assert stage.risk.status()["halts"] == []
+
+
+def test_a_restart_knows_what_is_held(tmp_path: Path) -> None:
+    """The position an earlier run saw is watched on; its exit, told to the new one, makes it flat and not short."""
+    knobs = {"sizing": {"leverage": 50.0}, "gates": {"near_liq_bps": 100.0}}
+    first = Stage(tmp_path, knobs)
+    first.say(report("filled", 1, filled=10, side=-1, price=100_000))
+    first.risk.stop()
+    again = Stage(tmp_path, knobs)
+    again.say(_mark(10_100.0))
+    assert again.calls() == [("HALT", "CRIT", "near_liquidation")]
+    again.say(report("filled", 2, filled=10, price=100_000, leg="exit"))
+    again.risk.stop()
+    third = Stage(tmp_path, knobs)
+    assert third.risk._positions.held["BTCUSDT", False].lots == 0
+    third.risk.stop()
+
+
+def _lose(stage: Stage, count: int, *, start: int) -> None:
+    """So many approved candidates reach their stop; the last one is seen to with the next book."""
+    for k in range(start, start + count):
+        first = image(START_NS + (2 + 4 * k) * SECOND, 100_000, 100_001)
+        stage.market(first)
+        stage.say(score(first))
+        stage.market(image(first.exchange_ns + SECOND, 99_900, 99_901))
+
+
+def test_precision_is_judged_on_behind_a_restart_and_anew_behind_a_resume(tmp_path: Path) -> None:
+    """Nine losses before it and one behind it halt; once a person has lifted that, they do not halt again."""
+    knobs = {"risk": {"min_samples": 10, "window": 10}}
+    first = Stage(tmp_path, knobs)
+    first.market(*steady([0]))
+    _lose(first, 10, start=0)
+    assert first.calls() == []
+    again = Stage(tmp_path, knobs)
+    again.market(*steady([0]))
+    _lose(again, 2, start=10)
+    assert again.calls() == [("HALT", "CRIT", "precision_halt")]
+    again.clock.advance(seconds=5)
+    again.say(control("RESUME", "precision_halt"))
+    third = Stage(tmp_path, knobs)
+    third.market(*steady([0]))
+    _lose(third, 10, start=15)
+    assert third.calls() == []
+    _lose(third, 1, start=25)
+    assert third.calls() == [("HALT", "CRIT", "precision_halt")]
