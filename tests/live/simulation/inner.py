@@ -15,6 +15,7 @@ from market.feature_spec import COLUMN_NAMES, N_COLUMNS
 from market.stepper import Stepper
 
 _PRESSURE, _SPREAD = COLUMN_NAMES.index("queue_imbalance_5"), COLUMN_NAMES.index("spread_ticks")
+_OTHER = next(index for index in range(N_COLUMNS) if index not in (_PRESSURE, _SPREAD))
 WARM_EVENTS = 4
 BROKEN_EVERY = 13
 
@@ -63,7 +64,7 @@ class LightStepper(Stepper):
         self.row[_SPREAD] = 1.0
         self.row[_PRESSURE] = 0.5 if number % 2 else -0.5
         if is_broken(self.t_ns):
-            self.row[0] = np.nan
+            self.row[_OTHER] = np.nan
         return self.events > WARM_EVENTS and not self.market.is_quiet
 
 

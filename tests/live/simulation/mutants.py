@@ -4,6 +4,7 @@ A mutant is a Build: the run makes its parts of it. Where a part is made inside 
 right behind the construction (`become`): everything it has stays, only what is overridden here is wrong.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,9 +13,12 @@ from msgspec.structs import replace
 
 from bus.memory import MemoryBus
 from bus.memory_reader import MemoryReader
-from bus.messages import Approval, BookImage, BookStatus, ControlEvent, Received
+from bus.messages import Approval, BookImage, BookStatus, Candidate, ControlEvent, Received
 from bus.protocol import Entry, Group, Waker
 from bus.streams import APPROVED
+from live.ai_scorer import AiScorer
+from live.book_keeper import BookKeeper
+from live.collector import Collector
 from live.errors import JournalError
 from live.exchange import protocol as venue
 from live.executor import records
@@ -31,8 +35,11 @@ from live.executor.records import Fact, Intent, Order, Taken
 from live.executor.service import Executor
 from live.executor.surveys import Surveys
 from live.executor.view import MarketView
+from live.risk import Risk
 from live.service import Parts
+from live.signal_engine import SignalEngine
 from market.columns import BOOK_RESET
+from market.events import BookDelta, BookSnapshot
 from market.symbols import Symbol
 from tests.live.simulation.nature import DiskFile
 from tests.live.simulation.world import Build
@@ -458,6 +465,57 @@ class IgnoresStatus(MarketView):
         """Nothing."""
 
 
+# The services before the executor
+
+
+class _Trusting(BookKeeper):
+    """Takes every update for the next one."""
+
+    def on_book(self, event: BookDelta | BookSnapshot, mono_ns: int, *, is_repeat: bool = False) -> None:
+        if isinstance(event, BookDelta) and self._book.sequence:
+            event = dataclasses.replace(event, previous_sequence=self._book.sequence)
+        super().on_book(event, mono_ns, is_repeat=is_repeat)
+
+
+class NoticesNoGap(Collector):
+    """Keeps its books without looking at the numbers."""
+
+    def start(self) -> None:
+        super().start()
+        for keeper in self._keepers.values():
+            become(keeper, _Trusting)
+
+
+class SaysAnyRow(SignalEngine):
+    """Says candidates whose features are no numbers."""
+
+    def _is_finite(self, market: Any) -> bool:
+        return True
+
+
+class ScoresAnew(AiScorer):
+    """Scores a candidate whenever it comes."""
+
+    def handle(self, received: Received) -> None:
+        if isinstance(received.body, Candidate):
+            self._scores.pop(received.body.id, None)
+        super().handle(received)
+
+
+class ForgetsCandidates(Risk):
+    """Writes nothing down."""
+
+    def _keep(self, record: Any) -> None:
+        """Nothing."""
+
+
+class TellsOnce(Risk):
+    """Never tells again what a crash may have swallowed."""
+
+    def _tell_again(self) -> None:
+        self._untold.clear()
+
+
 # The bus
 
 
@@ -532,6 +590,11 @@ _BUILDS: Mapping[str, Build] = {
     "stale_book_ignored": _with(_views, NeverStale),
     "warmup_skipped_after_gap": _with(_views, WarmForever),
     "book_status_ignored": _with(_views, IgnoresStatus),
+    "gap_not_noticed": Build(collector=NoticesNoGap),
+    "rows_without_numbers_said": Build(engine=SaysAnyRow),
+    "scored_anew": Build(scorer=ScoresAnew),
+    "open_candidates_forgotten": Build(risk=ForgetsCandidates),
+    "outcome_not_told_again": Build(risk=TellsOnce),
     "maxlen_trims_unread": Build(bus=TrimsUnread),
     "pending_never_claimed": Build(bus=NeverClaims),
 }  # fmt: skip
@@ -561,6 +624,11 @@ _THEMES = {
     "crit_ignored_in_flight": "crits",
     "mode_ignored": "crits",
     "stale_book_ignored": "silence",
+    "gap_not_noticed": "whole",
+    "rows_without_numbers_said": "whole",
+    "scored_anew": "deaths",
+    "open_candidates_forgotten": "deaths",
+    "outcome_not_told_again": "deaths",
     "maxlen_trims_unread": "backlog",
 }
 

@@ -10,12 +10,9 @@ from random import Random
 from bus.codec import decode
 from bus.messages import Approval, BookImage, Candidate, ControlEvent, MarketTrade, Outcome, Score
 from bus.streams import APPROVED, CANDIDATES, CONTROL, OUTCOMES, REPORTS, SCORES
-from live.ai_scorer import AiScorer
-from live.collector import Collector
 from live.host import Host
 from live.risk import Risk
 from live.service import Output
-from live.signal_engine import SignalEngine
 from live.worker import at_once
 from market.feature_spec import N_COLUMNS
 from registry.files import point
@@ -161,8 +158,8 @@ class WholeWorld(World):
         ticks = {name: float(symbol.price_tick) for name, symbol in symbols().items()}
         feed = SimulatedFeed(self._tape, self.nature, clock, self.rng, ticks)
         feed.trouble = 0.0 if self._calm else self.plan.weather.query_fails
-        host.add(Collector(self._spoken(host, clock, "collector"), feed, feed))
-        host.add(SignalEngine(self._spoken(host, clock, "signal_engine"), partial(LightStepper, self._market)))  # type: ignore[arg-type]
+        host.add(self._build.collector(self._spoken(host, clock, "collector"), feed, feed))
+        host.add(self._build.engine(self._spoken(host, clock, "signal_engine"), partial(LightStepper, self._market)))  # type: ignore[arg-type]
         out = host.output("operator")
         host.add(Mute("operator"))
         self._script = Field(feed, out, clock, self.rng)
@@ -177,10 +174,10 @@ class WholeWorld(World):
         return parts
 
     def _add_scorer(self, host: Host, clock: ProcessClock) -> None:
-        host.add(AiScorer(self._spoken(host, clock, "ai_scorer"), at_once, clock.mono_ns, load_light))
+        host.add(self._build.scorer(self._spoken(host, clock, "ai_scorer"), at_once, clock.mono_ns, load_light))
 
     def _add_risk(self, host: Host, clock: ProcessClock) -> None:
-        self._risk = Risk(self._spoken(host, clock, "risk"), IdleWorker())
+        self._risk = self._build.risk(self._spoken(host, clock, "risk"), IdleWorker())
         host.add(self._risk)
 
     def _born_scorer(self) -> Host:
@@ -238,5 +235,5 @@ class WholeWorld(World):
         candidates = {decode(entry).header.id for entry in self.bus.recent(CANDIDATES, 100_000)}
         if strange := found[Score].keys() - candidates:
             raise Violation("W3", f"scores of what was never a candidate: {sorted(strange)}")
-        if strange := found[Outcome].keys() - found[Score].keys():
-            raise Violation("W4", f"ends of what was never scored: {sorted(strange)}")
+        if strange := found[Outcome].keys() ^ found[Score].keys():
+            raise Violation("W4", f"scored and never ended, or ended and never scored: {sorted(strange)}")

@@ -25,9 +25,13 @@ from bus.memory import MemoryBus
 from bus.protocol import Entry
 from bus.streams import APPROVED, REPORTS, dead_letters
 from config.settings import Settings
+from live.ai_scorer import AiScorer
+from live.collector import Collector
 from live.executor.service import Executor
 from live.host import Host
+from live.risk import Risk
 from live.service import Parts
+from live.signal_engine import SignalEngine
 from market.symbols import Symbol, SymbolTable
 from monitoring.metrics import Metrics
 from tests.live.parts import ROOT, settings
@@ -54,6 +58,10 @@ class Build:
     bus: type[MemoryBus] = MemoryBus
     venue: type[Venue] = Venue
     host: type[Host] = Host
+    collector: type[Collector] = Collector
+    engine: type[SignalEngine] = SignalEngine
+    scorer: type[AiScorer] = AiScorer
+    risk: type[Risk] = Risk
 
 
 @cache
@@ -260,7 +268,7 @@ class World:
             self._script.mend()
 
     def _replace_trader(self) -> None:
-        """The machine of the executor stands still; another one begins with a copy of its disk. Then the first wakes."""
+        """The machine of the executor stands still; another begins with a copy of its disk; later the first wakes."""
         assert self._file is not None
         assert self._watched is not None
         self._zombie, self._trader.on_death = self._trader, lambda _in_order: None
