@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _READY_SECONDS = 60.0
 _LONGEST_SECONDS = 600.0
 _QUIET_POLLS = 5
+_MINUTES = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +81,22 @@ def make_active(settings: Settings, store: "ModelStore", version: "Version") -> 
 
 
 def replay_of(settings: Settings, test_day: date | None) -> tuple[Mapping[str, str], str]:
-    """The overrides that make the collector replay a market, and what that market is."""
-    common = {"FEED_SPEED": "0", "EXCHANGE_MODE": "paper", "SERVING_LOG_FORMAT": "json"}
+    """The overrides that make the collector replay a market, and what that market is.
+
+    It is an hour long unless feed.minutes says otherwise.
+    """
+    minutes = settings.feed.minutes or _MINUTES
+    common = {
+        "FEED_SPEED": "0", "FEED_MINUTES": f"{minutes:g}", "EXCHANGE_MODE": "paper", "SERVING_LOG_FORMAT": "json"
+    }  # fmt: skip
     if settings.source.kind == "simulator":
         last = settings.market.last_day or date.fromisoformat("2026-01-07")
-        day, minutes = last + timedelta(days=1), 60
+        day = last + timedelta(days=1)
         feed = {"FEED_KIND": "simulator", "FEED_START": f"{day}T13:00:00"}
-        return {**common, **feed, "FEED_MINUTES": str(minutes)}, f"{minutes} simulated minutes of {day}, a day not seen"
-    day, minutes = test_day or settings.market.first_day, 60
+        return {**common, **feed}, f"{minutes:g} simulated minutes of {day}, a day not seen"
+    day = test_day or settings.market.first_day
     feed = {"FEED_KIND": "lake", "FEED_START": f"{day}T12:00:00"}
-    return {**common, **feed, "FEED_MINUTES": str(minutes)}, f"{minutes} recorded minutes of {day}, the test day"
+    return {**common, **feed}, f"{minutes:g} recorded minutes of {day}, the test day"
 
 
 def _watch(console: Console, stack: LiveStack) -> Scrape:
