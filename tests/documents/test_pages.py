@@ -1,15 +1,20 @@
 """README and docs say only what is so: links lead somewhere, commands run, keys exist, records keep their form."""
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
 from config.settings import Settings, all_knobs
+from live.exchange.real_mode import KEY_VARIABLES
+from live.wiring import SERVICES
 from tests.style_bar import ROOT
 
 _PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")])
@@ -47,7 +52,8 @@ def test_keys_and_variables_exist(page: Path) -> None:
     # `market.labels` and its like are modules, `registry.store` too.
     strangers = {name for name in named - keys if not (ROOT / f"{name.replace('.', '/')}.py").exists()}
     prefixed = {found for piece in pieces for found in re.findall(rf"^(?:{sections.upper()})_[A-Z_]+", piece)}
-    assert (strangers, prefixed - variables) == (set(), set())
+    secrets = {f"{name}{end}" for name in KEY_VARIABLES for end in ("", "_FILE")}
+    assert (strangers, prefixed - variables - secrets) == (set(), set())
 
 
 def test_yaml_on_the_pages_is_accepted() -> None:
@@ -95,6 +101,52 @@ def test_modules_on_the_pages_exist() -> None:
     modules = [name.replace(".", "/") for name in _commands(r"python -m ([\w.]+)")]
     found = [name for name in modules if (ROOT / f"{name}.py").exists() or (ROOT / name / "__main__.py").exists()]
     assert found == modules
+
+
+def _runs() -> Iterator[tuple[list[str], str, list[str]]]:
+    """Yield each run of `live` or `tidegate` on the pages: the variables before it, the package, the words behind."""
+    for page in _PAGES:
+        for piece in _code(page):
+            if found := re.match(r"((?:[A-Z_]+=\S* )*)python -m (live|tidegate)(?= |$)(.*)", piece):
+                yield re.findall(r"([A-Z_]+)=", found[1]), found[2], shlex.split(found[3].partition("  ")[0])
+
+
+@cache
+def _help_of(*words: str) -> str:
+    """What a command says of itself."""
+    environ = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+    command = [sys.executable, "-m", *words, "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environ)
+    assert done.returncode == 0, (words, done.stderr)
+    return done.stdout
+
+
+def test_commands_on_the_pages_run_with_their_options() -> None:
+    """Verbs and services exist, options are in their help, and variables before a command are knobs of ours."""
+    variables = {each.variable for each in all_knobs()}
+    seen = set()
+    for before, package, words in _runs():
+        assert set(before) <= variables, before
+        plain, options = [word for word in words if word[0] != "-"], [word for word in words if word[0] == "-"]
+        verb = plain[:1] if package == "tidegate" else []
+        seen.update([*verb, *(plain if package == "live" else [])])
+        said = _help_of(package, *verb)
+        assert [option for option in options if f"{option} " not in said.replace(",", " ")] == [], words
+        if package == "live":
+            assert set(plain) <= {*SERVICES, "all"}, words
+    assert {"status", "why", "tail", "all", "model_sync"} <= seen
+
+
+def test_variables_on_the_pages_exist() -> None:
+    """NAME=value is a variable of a knob."""
+    strangers = {
+        name
+        for page in _PAGES
+        for piece in _code(page)
+        for name in re.findall(r"(?:^| )([A-Z]+_[A-Z_]+)=", piece)
+        if name not in {each.variable for each in all_knobs()}
+    }
+    assert strangers == set()
 
 
 def test_files_named_on_the_pages_exist() -> None:
