@@ -23,6 +23,7 @@ from bus.wake import Wake
 from config.errors import SettingsError
 from config.settings import Settings, load
 from live import logs
+from live.claims import claimed
 from live.clock import SystemClock
 from live.errors import LiveError
 from live.heartbeats import SILENT_SECONDS, read
@@ -52,6 +53,11 @@ def run(names: Sequence[str], settings: Settings, environ: Mapping[str, str]) ->
     An empty redis.url means a server of our own below paths.var: whoever comes first starts it, the last one to stop
     ends it. Raises LiveError, BusError, SettingsError, MarketError, RegistryError and OSError, with what to do.
     """
+    with claimed(Path(settings.paths.var) / "live", names):
+        return _run_claimed(names, settings, environ)
+
+
+def _run_claimed(names: Sequence[str], settings: Settings, environ: Mapping[str, str]) -> int:
     log = logs.configure("host", settings.serving.log_format, settings.serving.log_level)
     metrics = process_metrics()
     metrics.touch(settings.market.symbols)

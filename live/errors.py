@@ -9,7 +9,10 @@ LiveError
 ├── SegmentError        the recorder's disk refuses, or its folder is not as it left it
 │   └── SegmentsBusy    another recorder writes into the folder
 ├── NotTradable         a symbol that the venue in use does not trade for us
+├── BadApproval         leave to trade that no order can be made of
+├── StillOpen           the executor's journal has something open on a symbol that is not traded any more
 ├── RealModeRefused     what real orders need is not given: mode, keys, symbols as the venue has them
+├── ServiceBusy         another process runs a service with the same folder
 ├── JournalError        the executor's journal cannot be read or written: nothing may be sent
 │   ├── JournalBusy     another executor writes into it
 │   └── JournalDamaged  a record that was durable is not whole
@@ -61,6 +64,14 @@ class NotTradable(LiveError):
     """A symbol that the venue in use does not trade for us."""
 
 
+class BadApproval(LiveError):
+    """Leave to trade that no order can be made of: it is set aside."""
+
+
+class StillOpen(LiveError):
+    """The executor's journal has something open on a symbol that market.symbols does not name."""
+
+
 class RealModeRefused(LiveError):
     """Real orders were asked for and what they need is not given; every reason is in the text."""
 
@@ -71,6 +82,10 @@ class ModelRefused(LiveError):
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
         self.reason = reason
+
+
+class ServiceBusy(LiveError):
+    """Another process runs a service with the same folder."""
 
 
 class JournalError(LiveError):

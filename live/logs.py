@@ -5,7 +5,8 @@
 
 import logging
 import sys
-from typing import Literal, TextIO
+from contextlib import suppress
+from typing import Literal, TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
@@ -14,13 +15,33 @@ Log = FilteringBoundLogger
 """What services are handed: log.info("order_accepted", signal=..., order=...)."""
 
 
+class _Enduring:
+    """A stream whose disk may be full, or whose reader gone: a log must not stop what it tells of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, if it can be."""
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush, if it can be."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure(
     service: str,
     format_: Literal["auto", "json", "text"] = "auto",
     level: Literal["debug", "info", "warning", "error"] = "info",
     stream: TextIO | None = None,
 ) -> Log:
-    """Return the log of a process: JSON lines, or readable ones on a terminal; level is the least that is written."""
+    """Return the log of a process: JSON lines, or readable ones on a terminal; level is the least that is written.
+
+    A line that cannot be written is lost; nobody is told by an exception.
+    """
     out = stream or sys.stderr
     readable = format_ == "text" or (format_ == "auto" and out.isatty())
     renderer: Processor = (
@@ -35,7 +56,7 @@ def configure(
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Enduring(out))),
         cache_logger_on_first_use=False,
     )
     bound: Log = structlog.get_logger().bind(service=service)

@@ -70,4 +70,4 @@ def test_a_message_that_kills(place: Site, market: Played) -> None:
 
 def letters(place: Site) -> list[DeadLetter]:
     """The approvals that were set aside."""
-    return [decode_dead(entry.data) for entry in place.bus.recent(dead_letters(APPROVED), 100)]
+    return [decode_dead(entry) for entry in place.bus.recent(dead_letters(APPROVED), 100)]

@@ -22,7 +22,7 @@ def test_two_executors_of_one_folder(place: Site, market: Played) -> None:
     first = trading(place, market)
     second = place.start("executor")
     market.play(lambda: not second.is_running, "the end of the second")
-    assert "another executor writes into it" in refused(second)
+    assert "another process runs it with" in refused(second)
     settled(place, market, first)
 
 
