@@ -1,7 +1,15 @@
-"""Run live services in one process: python -m live SERVICE [SERVICE ...], or `all`.
+"""Run live services in one process, until Ctrl-C or SIGTERM.
 
-services: collector (records the lake too), signal_engine, ai_scorer, executor, risk, model_sync; `all` is every one but
-model_sync, which asks MLflow and has a process of its own. Services named together hand messages on directly.
+services, in the order of their /metrics ports:
+  collector      listens to the market, publishes books and prints, records the lake
+  signal_engine  finds candidates, each with its row of features
+  ai_scorer      scores them by the models of the mirror, routes and approves
+  executor       gates, orders, positions; on paper unless exchange.mode is real
+  risk           judges every candidate by what the market did, calls halts
+  model_sync     follows the aliases of MLflow
+  all            every one but model_sync, which asks MLflow and has a process of its own
+
+Services named together share a process and hand messages on directly. What they do: docs/live.md.
 
 exit status: 0 stopped in order, 1 could not start or had to end (the last line says why), 2 wrong use
 """
@@ -38,8 +46,14 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     """Run what the command line asks for until SIGTERM or SIGINT; returns the exit status."""
     asked = _parser().parse_args(arguments)
     names = _names(asked.services)
+    url = ""
     try:
-        return run(names, load(asked.config, _overridden(environ, asked)), environ)
+        settings = load(asked.config, _overridden(environ, asked))
+        url = settings.redis.url
+        return run(names, settings, environ)
+    except BusUnavailable as error:
+        hint = "; start that server, or leave redis.url empty and one of our own is started" if url else ""
+        _tell(names, f"{str(error).rstrip('.')}{hint}" if hint else str(error))
     except (LiveError, BusError, SettingsError, MarketError, RegistryError) as error:
         _tell(names, str(error))
     except OSError as error:

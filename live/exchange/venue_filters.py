@@ -31,7 +31,11 @@ def fetch(settings: ExchangeSettings, symbols: Mapping[str, Symbol]) -> list[Fil
         client.close()
     outcome = classify(settings.venue, reply)
     if outcome.kind != "done":
-        raise RealModeRefused(f"{settings.venue} does not tell its instruments: {outcome.reason}; try again later")
+        where = settings.rest_url or ("its test network" if settings.sandbox else "its REST interface")
+        raise RealModeRefused(
+            f"real orders are refused: {settings.venue} does not tell its instruments ({where}: {outcome.reason}); "
+            "is it reachable from here?"
+        )
     wanted = {symbol.venue_symbol for symbol in symbols.values()}
     return filters_of(_only(reply.document(), wanted), settings.venue)
 
