@@ -19,8 +19,12 @@ class Exchange(Section):
         1.0, "Between two looks at orders that stand: how fills are found.", "seconds", gt=0, le=60
     )
     keep_alive_seconds: float = knob(
-        30.0, "The venue cancels every order of ours when we are silent for so long; 0 switches that off.", "seconds",
-        ge=0, le=600,
+        30.0,
+        "The venue cancels every order of ours when we are silent for so long; 0 switches that off. Binance alone: "
+        "Bybit's counts from the end of a private socket, which we do not have; a WARN says so at the start.",
+        "seconds",
+        ge=0,
+        le=600,
     )  # fmt: skip
 
 

@@ -177,12 +177,12 @@ class AiScorer:
         _remember(self._approved, leave.id, leave)
         self._parts.out.publish(APPROVED, leave, message_id=leave.id)
         self._parts.metrics.approvals_total.labels(leave.symbol, leave.route).inc()
-        self._parts.log.debug("approved", signal=leave.id, route=leave.route, model=leave.model_id)
+        self._parts.log.debug("approved", signal=leave.id, symbol=leave.symbol, route=leave.route, model=leave.model_id)
 
     def _refuse(self, candidate: Candidate, reason: Reason) -> None:
         self._refused[reason] += 1
         self._parts.metrics.score_refused_total.labels(reason).inc()
-        self._parts.log.debug("score_refused", signal=candidate.id, reason=reason)
+        self._parts.log.debug("score_refused", signal=candidate.id, symbol=candidate.symbol, reason=reason)
 
     # Models and rollout
 

@@ -53,6 +53,7 @@ class Collector:
         self._tries: dict[str, int] = {}
         self._tried_ns: dict[str, int] = {}
         self._refusals = 0
+        self._why_halted = ""
         self._numbers: dict[str, int] = {}
         self._places = {
             symbol.name: (streams.book(symbol.name), streams.trade(symbol.name), f"collector:{symbol.name}")
@@ -179,6 +180,8 @@ class Collector:
         if isinstance(body, BookStatus):
             self._parts.log.info("book_status", symbol=name, state=body.state, reason=body.reason,
                                  expected=body.expected, seen=body.seen)  # fmt: skip
+            if body.state == "halted":
+                self._call_for_help(name, body.reason)
         elif isinstance(body, BookImage) and self._marks is not None:
             mark = self._marks.next(body)
             if mark is not None:
@@ -210,9 +213,13 @@ class Collector:
 
     def _halt(self, name: str, reason: str, text: str, local_ns: int) -> None:
         """Give a symbol up and call for an operator: what it trades in is not what we know."""
-        if not self._keepers[name].halt(reason, local_ns):
-            return
-        at_ns = self._clock.wall_ns()
+        self._why_halted = text
+        self._keepers[name].halt(reason, local_ns)
+        self._why_halted = ""
+
+    def _call_for_help(self, name: str, reason: str) -> None:
+        """Whoever gave a symbol up, the collector or its keeper: it stays so until a person has looked at it."""
+        at_ns, text = self._clock.wall_ns(), self._why_halted or "the keeper of its book has given it up"
         event = ControlEvent("ALERT", "CRIT", "", "", reason, self.name, at_ns, name, "", text)
         self._out.publish(streams.CONTROL, event, message_id=f"collector-{name}-{reason}-{at_ns}")
         self._parts.log.error("symbol_halted", symbol=name, reason=reason, text=text)

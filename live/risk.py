@@ -194,7 +194,9 @@ class Risk:
             hit = self._judged.take(outcome)
             if hit is not None:
                 self._watch.on_judged(outcome.route, hit)
-            self._parts.log.debug("outcome", signal=outcome.candidate_id, outcome=OUTCOME_NAMES[outcome.outcome])
+            self._parts.log.debug(
+                "outcome", signal=outcome.candidate_id, symbol=outcome.symbol, outcome=OUTCOME_NAMES[outcome.outcome]
+            )
 
     def _tell_again(self) -> None:
         """Publish endings that were decided before a restart and that the stream does not show."""

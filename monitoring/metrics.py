@@ -38,8 +38,9 @@ GATES = (
 FAIL_SAFE_REASONS = (
     "precision_halt", "volatility_halt", "trade_rate", "pnl_guard", "near_liquidation", "stale_market", "venue_error",
     "journal_error", "redis_error", "order_mismatch", "model_error", "restart_loop",
-    "poison_message", "operator",
+    "poison_message", "grid_changed", "delisted", "beyond_int32", "operator", "other",
 )  # fmt: skip
+"""Why the executor falls to paper, and what control events name; `other` stands for what this list does not know."""
 ROLLBACK_REASONS = ("winrate_delta", "onnx_parity_fail", "psi_feature", "ks_feature", "calibration", "operator")
 OUTCOMES = ("target", "stop", "timeout", "unresolved")
 CONTROL_EVENTS = ("MODE_SWITCH", "ROLLBACK", "PROMOTION", "HALT", "RESUME", "ALERT")

@@ -65,11 +65,9 @@ class BybitOrders:
         """Acknowledged with the ids."""
         return Call("privatePostV5OrderCancelAll", {**_LINEAR, "symbol": symbol.venue_symbol})
 
-    def keep_alive_call(self, symbol: Symbol, timeout_ms: int) -> Call:  # noqa: ARG002 (it is the account's)
-        """Cancels when the private socket was gone for 3 to 300 s; it does nothing where there never was one."""
-        seconds = min(300, max(3, timeout_ms // 1000))
-        params = {"product": "DERIVATIVES", "timeWindow": seconds}
-        return Call("privatePostV5OrderDisconnectedCancelAll", params)
+    def keep_alive_call(self, symbol: Symbol, timeout_ms: int) -> Call | None:  # noqa: ARG002 (the protocol's)
+        """None: what it calls disconnected-cancel-all counts from the end of a private socket, and we have none."""
+        return None
 
     def order_calls(self, symbol: Symbol, client_id: str) -> Sequence[Call]:
         """Open and just ended ones, then the history, which is written a little later."""

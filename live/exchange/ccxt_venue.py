@@ -17,7 +17,7 @@ from live.exchange.binance_orders import BinanceOrders
 from live.exchange.bybit_orders import BybitOrders
 from live.exchange.inbox import Inbox
 from live.exchange.outcomes import RATE_PAUSE_SECONDS, Venue
-from live.exchange.protocol import Place, Refused, Request, VenueEvent
+from live.exchange.protocol import Place, Refused, Request, Trouble, VenueEvent
 from live.exchange.rate_budget import RateBudget
 from live.exchange.real_mode import Keys
 from live.exchange.rest_client import RestClient
@@ -25,6 +25,11 @@ from live.exchange.venue_desk import VenueDesk
 from live.exchange.venue_facts import Dialect
 from live.service import Wake
 from market.symbols import Symbol
+
+NO_DEAD_MAN = (
+    "{venue} has no dead-man switch for us: orders that rest when this process or its line dies stay at the venue "
+    "until it is back; exchange.keep_alive_seconds has no effect"
+)
 
 
 def dialect_of(venue: Venue) -> Dialect:
@@ -46,6 +51,8 @@ class CcxtVenue:
         self._wake = wake
         dialect = dialect_of(settings.venue)
         self._budget = RateBudget(dialect.limits)
+        if settings.keep_alive_seconds and any(dialect.keep_alive_call(each, 1) is None for each in symbols.values()):
+            self._events.put(Trouble("", NO_DEAD_MAN.format(venue=settings.venue), "WARN"))
         self._poll_ns = round(settings.poll_seconds * 1e9)
         self._looked_ns = clock.mono_ns()
         self._workers = {

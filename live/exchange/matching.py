@@ -133,7 +133,10 @@ class Matcher:
         """Move the places at a level whose size has changed."""
         side, ticks, before, after = change
         if self._used and (used := self._used.get((side, ticks))) is not None:
-            self._used[side, ticks] = min(used, after)
+            if after > 0:
+                self._used[side, ticks] = min(used, after)
+            else:
+                del self._used[side, ticks]
         for order in self._levels[side].get(ticks, ()):
             if order.is_lost:
                 self._join(order)

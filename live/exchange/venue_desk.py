@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from live.clock import Clock
-from live.exchange.outcomes import Outcome, Reply, classify
+from live.exchange.outcomes import DONE, Outcome, Reply, classify
 from live.exchange.protocol import (
     Accepted,
     Cancel,
@@ -35,6 +35,7 @@ from live.exchange.venue_facts import Call, Dialect, VenueOrder, VenueTrade
 from market.symbols import Symbol
 
 _CLOCK_SYNC_NS = 30_000_000_000
+_IDS_KEPT = 4_096
 _PATIENCE_LOOKS = 20
 """Looks at an order that does not show, or not with all its fills, before that is told as trouble."""
 
@@ -130,9 +131,12 @@ class VenueDesk:
             case Survey():
                 self._survey()
             case KeepAlive(timeout_ms=timeout_ms):
-                outcome, _ = self._send(self._dialect.keep_alive_call(self._symbol, timeout_ms))
-                if outcome.kind != "done":
-                    self._trouble(f"keep_alive_{outcome.reason}", "WARN")
+                self._keep_alive(self._dialect.keep_alive_call(self._symbol, timeout_ms))
+
+    def _keep_alive(self, call: Call | None) -> None:
+        outcome = DONE if call is None else self._send(call)[0]
+        if outcome.kind != "done":
+            self._trouble(f"keep_alive_{outcome.reason}", "WARN")
 
     def _place(self, place: Place) -> None:
         outcome, document = self._send(self._dialect.place_call(self._symbol, place))
@@ -180,7 +184,7 @@ class VenueDesk:
             if order is None:
                 self._tell(QueryAnswer(query.client_id, query.symbol, None))
                 return
-            self._client_ids[order.venue_id] = order.client_id
+            self._learn(order)
             trades = self._trades(order.venue_id) if order.filled_lots else []
             if order.state == "open":
                 self._keep(order)
@@ -201,7 +205,7 @@ class VenueDesk:
             self._trouble(f"survey_{failed.outcome.reason}", "WARN")
             return
         for order in (*recent, *opened):
-            self._client_ids[order.venue_id] = order.client_id
+            self._learn(order)
         for order in opened:
             self._keep(order)
         self._tell(
@@ -264,8 +268,15 @@ class VenueDesk:
             self._settle(standing, order)
 
     def _keep(self, order: VenueOrder) -> _Standing:
-        self._client_ids[order.venue_id] = order.client_id
+        self._learn(order)
         return self._standing.setdefault(order.client_id, _Standing(order.client_id, order.venue_id))
+
+    def _learn(self, order: VenueOrder) -> None:
+        """Remember whose a venue's id is: trades may name nothing else."""
+        self._client_ids.pop(order.venue_id, None)
+        self._client_ids[order.venue_id] = order.client_id
+        if len(self._client_ids) > _IDS_KEPT:
+            del self._client_ids[next(iter(self._client_ids))]
 
     def _find_or_none(self, client_id: str) -> VenueOrder | None:
         try:

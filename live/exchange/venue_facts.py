@@ -83,8 +83,8 @@ class Dialect(Protocol):
         """Cancel everything open on a symbol."""
         ...
 
-    def keep_alive_call(self, symbol: Symbol, timeout_ms: int) -> Call:
-        """Arm the venue's dead-man switch, or with 0 disarm it."""
+    def keep_alive_call(self, symbol: Symbol, timeout_ms: int) -> Call | None:
+        """Arm the venue's dead-man switch, or with 0 disarm it; None where it has none for us."""
         ...
 
     def order_calls(self, symbol: Symbol, client_id: str) -> Sequence[Call]:

@@ -140,4 +140,7 @@ class Closing:
         try:
             desk.place([], [intent])
         except JournalError as refused:
-            self._parts.log.error("not_sent", error=str(refused))
+            self._parts.log.error(
+                "not_sent", signal=trip.approval_id, order=intent.client_id, symbol=trip.symbol, model=trip.model_id,
+                error=str(refused),
+            )  # fmt: skip

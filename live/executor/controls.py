@@ -21,6 +21,8 @@ NAME: Final = "executor"
 JOURNAL_HALT: Final = "journal_error"
 HISTORY_NS = 5_000_000_000
 """What was said long ago is read within so long behind a start."""
+REPEAT_NS = 60_000_000_000
+"""What is told of in the same words is told again after so long: the newest events are what a restart reads."""
 SWITCH_NS = 15_000_000_000
 """A switch is announced after this long at the latest, with what is still unresolved."""
 
@@ -35,6 +37,7 @@ class Controls:
         self._journal_failed = False
         self._reasons: set[str] = set()
         self._events = 0
+        self._told: dict[tuple[str, ...], int] = {}
         if fail_safe.at_start is not None:
             self._count_trip(fail_safe.at_start.reason)
         if fail_safe.unreadable:
@@ -94,14 +97,12 @@ class Controls:
 
     def crit(self, reason: str, text: str, symbol: str = "") -> None:
         """Something of our own that real orders must not survive: tell of it, fall to paper."""
-        self._parts.log.error("crit", reason=reason, text=text, symbol=symbol)
-        self.say("ALERT", "CRIT", reason, text, symbol=symbol)
+        self._alert("CRIT", reason, text, symbol)
         self._trip(reason)
 
     def warn(self, reason: str, text: str, symbol: str = "") -> None:
         """Something to know of."""
-        self._parts.log.warning("warn", reason=reason, text=text, symbol=symbol)
-        self.say("ALERT", "WARN", reason, text, symbol=symbol)
+        self._alert("WARN", reason, text, symbol)
 
     def halt(self, reason: str, symbol: str) -> None:
         """Nothing new on a symbol until a person resumes."""
@@ -138,7 +139,19 @@ class Controls:
         message_id = f"{NAME}-{kind.lower()}-{reason}-{symbol}-{at_ns}-{self._events}"
         self._parts.out.publish(CONTROL, event, message_id=message_id)
 
+    def _alert(self, severity: Severity, reason: str, text: str, symbol: str) -> None:
+        """Say it, unless it was said in the last minute."""
+        now_ns, key = self._parts.clock.mono_ns(), (severity, reason, symbol, text)
+        self._told = {each: at_ns for each, at_ns in self._told.items() if now_ns - at_ns < REPEAT_NS}
+        if key in self._told:
+            return
+        self._told[key] = now_ns
+        log = self._parts.log.error if severity == "CRIT" else self._parts.log.warning
+        log("alert", severity=severity, reason=reason, text=text, symbol=symbol)
+        self.say("ALERT", severity, reason, text, symbol=symbol)
+
     def _trip(self, reason: str) -> None:
+        reason = reason if reason in FAIL_SAFE_REASONS else "other"
         switch = self.fail_safe.trip(reason)
         self._count_trip(reason)
         if self.fail_safe.problem:

@@ -179,7 +179,9 @@ class Entries:
         try:
             desk.place(taken, intents)
         except JournalError as refused:
-            self._parts.log.error("not_sent", error=str(refused))
+            self._parts.log.error(
+                "not_sent", signal=intents[0].approval_id, order=intents[0].client_id, error=str(refused)
+            )
             return False
         for intent in intents:
             self._buckets[intent.bucket].inc()
@@ -199,7 +201,10 @@ class Entries:
             exchange_ns=approval.t_ns, local_ns=self._parts.clock.wall_ns(),
         )  # fmt: skip
         self._parts.out.publish(REPORTS, report, message_id=report.id, exchange_ns=approval.t_ns)
-        self._parts.log.debug("dropped", signal=approval.id, gate=closed.gate, text=closed.text)
+        self._parts.log.debug(
+            "dropped", signal=approval.id, symbol=approval.symbol, model=approval.model_id, gate=closed.gate,
+            text=closed.text,
+        )  # fmt: skip
 
     def _remember(self, approval: Approval) -> None:
         wall_ns = self._parts.clock.wall_ns()

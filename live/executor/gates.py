@@ -7,6 +7,7 @@ Cheap gates that end most approvals of a backlog stand first; those that need a 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from bus.messages import Approval
 from config.settings import Settings
 from live.guards import liquidation_price
 from market.symbols import Symbol
@@ -102,6 +103,18 @@ def closed_gate(now: Situation) -> Closed | None:
         if text:
             return Closed(gate, text)
     return None
+
+
+def nonsense(approval: Approval) -> str:
+    """Why nothing can be made of an approval, whoever wrote it; empty when something can.
+
+    A position on barriers that are none could be neither held nor closed by them.
+    """
+    if approval.side not in (1, -1):
+        return f"its side is {approval.side}"
+    if not (0.0 < approval.tp_pct < 1.0 and 0.0 < approval.sl_pct < 1.0 and approval.horizon_ns > 0):
+        return f"its barriers are {approval.tp_pct}, {approval.sl_pct}, {approval.horizon_ns} ns"
+    return ""
 
 
 def ttl_text(expires_ns: int, local_ns: int, wall_ns: int) -> str:

@@ -1,7 +1,8 @@
 """Facts become durable, then known, then told: the one door through which the executor's state changes."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from msgspec import DecodeError
 
@@ -13,6 +14,7 @@ from live.executor.journal_files import JournalFile
 from live.executor.ledger import Ledger
 from live.executor.records import Fact, Filled, Snapshot, decode, encode
 from live.service import Parts
+from market.symbols import Symbol, SymbolTable
 
 LONGEST_BYTES = 8 * 1024 * 1024
 KEPT_REPORTS = 256
@@ -26,7 +28,7 @@ class Keeper:
     def __init__(self, parts: Parts, file: JournalFile, longest: int = LONGEST_BYTES) -> None:
         self._parts = parts
         self._journal = Journal(file)
-        self.ledger = Ledger(parts.symbols, parts.settings.gates.loss_streak)
+        self.ledger = Ledger(_every_symbol(parts), parts.settings.gates.loss_streak)
         self._told: deque[Report] = deque(maxlen=KEPT_REPORTS)
         self._mend_ns = 0
         self._longest = self._compact_at = longest
@@ -121,8 +123,9 @@ class Keeper:
                 metrics.orders_total.labels(report.route, report.kind).inc()
             log.info(
                 f"order_{report.kind}" if report.kind != "closed" else "trip_closed", signal=report.approval_id,
-                order=report.client_id, symbol=report.symbol, leg=report.leg, filled=report.filled_lots,
-                left=report.leaves_lots, price=report.price_ticks, net=round(report.net_quote, 6), reason=report.reason,
+                order=report.client_id, symbol=report.symbol, model=report.model_id, leg=report.leg,
+                filled=report.filled_lots, left=report.leaves_lots, price=report.price_ticks,
+                net=round(report.net_quote, 6), reason=report.reason,
             )  # fmt: skip
 
     def _count(self, fact: Fact) -> None:
@@ -131,3 +134,8 @@ class Keeper:
             if order is not None and fact.trade_id not in order.trade_ids:
                 route = self.ledger.state.trips[order.approval_id].route
                 self._parts.metrics.fills_total.labels(route).inc()
+
+
+def _every_symbol(parts: Parts) -> Mapping[str, Symbol]:
+    """Those that are traded, and those that once were: their records are in the journal still. Raises BadReference."""
+    return {**SymbolTable.load(Path(parts.settings.paths.symbols)), **parts.symbols}

@@ -13,6 +13,7 @@ from typing import Any
 from bus import streams
 from bus.messages import Approval, BookImage, BookStatus, ControlEvent, MarketTrade, MarkPrice, Received, Report
 from bus.streams import APPROVED, CONTROL, REPORTS
+from live.errors import BadApproval, StillOpen
 from live.exchange.paper import OpenOrder, OpenPosition, PaperExchange
 from live.exchange.protocol import Exchange, Place
 from live.executor import records
@@ -21,7 +22,7 @@ from live.executor.controls import NAME, Controls
 from live.executor.desk import Crash, Desk, Happened
 from live.executor.entries import Entries
 from live.executor.facts import Facts
-from live.executor.gates import distance_bps
+from live.executor.gates import distance_bps, nonsense
 from live.executor.journal_files import DiskFile, JournalFile
 from live.executor.keeper import Keeper
 from live.executor.mode import STATE_FILE, FailSafe, Mode
@@ -32,7 +33,7 @@ from live.market_feed import Event, Lost, MarketFeed
 from live.service import Parts, Subscription
 
 JOURNAL_FILE = "executor.journal"
-_CONTROL_READ = 100
+_CONTROL_READ = 1_000
 _REPORTS_READ = 1_000
 _GRACE_NS = 2_000_000_000
 _SECOND_NS = 1_000_000_000
@@ -108,8 +109,12 @@ class Executor:
         ]
 
     def start(self) -> None:
-        """Take up what an earlier run left; nothing is sent but questions until venue and journal agree."""
+        """Take up what an earlier run left; nothing is sent but questions until venue and journal agree.
+
+        Raises StillOpen when something is open on a symbol that is not traded any more.
+        """
         self._started_ns = self._parts.clock.mono_ns()
+        self._refuse_strangers()
         for desk in self._desks.values():
             self._take_up(desk)
         orphans = [trip for trip in self._keeper.ledger.open_trips.values() if trip.is_real not in self._desks]
@@ -218,6 +223,8 @@ class Executor:
 
     def _approve(self, approval: Approval) -> None:
         self._crash("after_read")
+        if text := nonsense(approval):
+            raise BadApproval(f"{approval.id}: {text}")
         if approval.symbol not in self._parts.symbols:
             self._parts.log.warning("foreign_symbol", signal=approval.id, symbol=approval.symbol)
             return
@@ -294,6 +301,17 @@ class Executor:
                 self._controls.crit(reason, text, symbol)
             else:
                 self._controls.warn(reason, text, symbol)
+
+    def _refuse_strangers(self) -> None:
+        """What is open must be looked after: not to know its market would be to leave it alone."""
+        ledger = self._keeper.ledger
+        held = {order.symbol for order in ledger.live.values()} | {trip.symbol for trip in ledger.open_trips.values()}
+        if names := sorted(held - set(self._parts.symbols)):
+            self._keeper.close()
+            raise StillOpen(
+                f"the journal has open orders or positions of {', '.join(names)}, which market.symbols does not name; "
+                "name them there until they are closed"
+            )
 
     def _take_up(self, desk: Desk) -> None:
         """What of an earlier run is still alive at a venue."""

@@ -224,6 +224,16 @@ def test_a_price_between_the_ticks_halts_the_symbol_and_calls(tmp_path: Path) ->
     assert desk.feed.calls == [], "nobody waits for what was given up"
 
 
+def test_a_size_beyond_the_lake_calls_too(tmp_path: Path) -> None:
+    """The keeper of the book gives the symbol up by itself: a person must hear of that as well."""
+    desk = Desk(tmp_path)
+    desk.join("BTCUSDT")
+    desk.deliver(depth("BTCUSDT", 11, 12, 10, bids=[["99.0", "3000000"]]))
+    assert desk.states("BTCUSDT")[-1] == ("halted", "beyond_int32")
+    (alert,) = desk.bodies(ControlEvent)
+    assert (alert.severity, alert.symbol, alert.reason) == ("CRIT", "BTCUSDT", "beyond_int32")
+
+
 def test_a_delisted_symbol_halts(tmp_path: Path) -> None:
     """By the contract's own news, or because the venue does not know it any more."""
     desk = Desk(tmp_path)

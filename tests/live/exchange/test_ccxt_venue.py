@@ -31,7 +31,8 @@ class Client:
         self.clock = ManualClock()
         self.told: list[VenueEvent] = []
         self._woken = threading.Event()
-        knobs = settings({"exchange": {"mode": "real", "venue": venue, "rest_url": exchange.rest_url}}).exchange
+        rows = {"mode": "real", "venue": venue, "rest_url": exchange.rest_url, "keep_alive_seconds": 0.0}
+        knobs = settings({"exchange": rows}).exchange
         symbols = {name: replace(TABLE[name], venue=venue) for name in ("BTCUSDT", "ETHUSDT")}
         self.venue = CcxtVenue(knobs, symbols, Keys("key", "secret"), self.clock, self._woken.set)
 
@@ -154,3 +155,14 @@ def test_it_is_an_exchange_that_needs_no_market() -> None:
         assert venue.is_real and venue.name == "binance" and list(venue.poll()) == []
         assert "secret" not in repr(vars(venue))
     assert threading.active_count() == before
+
+
+def test_bybit_says_at_the_start_that_nothing_cancels_when_we_are_gone() -> None:
+    """And is silent where people switched it off, as is Binance, which has such a switch."""
+    for venue, seconds, is_told in (("bybit", 30.0, True), ("bybit", 0.0, False), ("binance", 30.0, False)):
+        knobs = settings({"exchange": {"mode": "real", "venue": venue, "keep_alive_seconds": seconds}}).exchange
+        symbols = {"BTCUSDT": replace(TABLE["BTCUSDT"], venue=venue)}
+        made = CcxtVenue(knobs, symbols, Keys("key", "secret"), ManualClock(), lambda: None)
+        told = [(each.severity, "no dead-man switch" in each.reason) for each in made.poll()]  # type: ignore[union-attr]
+        made.close()
+        assert told == ([("WARN", True)] if is_told else [])

@@ -225,3 +225,13 @@ def test_broken_lots_fill_by_whole_ones(lots: float) -> None:
     order = market.rest(1, 100, lots)
     fills = market.matcher.printed(-1, 100, 5 + 11)
     assert order.is_done and fills[0].size == lots
+
+
+def test_what_was_used_of_a_level_is_forgotten_with_the_level() -> None:
+    """Weeks of levels that came and went do not pile up; one that comes back is whole again."""
+    market = Market()
+    for step in range(50):
+        taker = PaperOrder(f"t{step}", 1, 101 + step, 2)
+        market.matcher.take(taker)
+        market.see(image([(101 + step, 5)], [(102 + step, 6)]))
+    assert len(market.matcher._used) <= 1

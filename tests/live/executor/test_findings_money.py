@@ -1,10 +1,12 @@
 """What a stranger's review found on the way of the money: orders sent twice, exits held up, restarts that forget."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from live.exchange.protocol import Ended, Refused
+from live.errors import BadApproval, StillOpen
+from live.exchange.protocol import Ended, Refused, Trouble
 from live.executor.ledger import NS_PER_DAY, Ledger
 from live.executor.records import Money
 from tests.live.executor.trading import BID, Trading
@@ -110,3 +112,62 @@ def test_lifting_one_halt_does_not_bring_real_orders_back(trading: Trading) -> N
     assert trading.executor.status()["mode"] == "paper"
     trading.control("RESUME", "INFO", "pnl_guard", by="operator:ines")
     assert trading.executor.status()["mode"] == "real"
+
+
+def test_trouble_in_the_same_words_is_told_once_a_minute_and_trips_each_time(trading: Trading) -> None:
+    """A look that fails every second must not push halts out of what a restart reads again."""
+    for _ in range(50):
+        trading.venue.mail.append(Trouble("BTCUSDT", "look_no_reply", "WARN"))
+        trading.run(1)
+    assert len(trading.events("ALERT")) == 1
+    trading.run(15)
+    trading.venue.mail.append(Trouble("BTCUSDT", "look_no_reply", "WARN"))
+    trading.executor.tick()
+    assert len(trading.events("ALERT")) == 2
+    for _ in range(2):
+        trading.venue.mail.append(Trouble("BTCUSDT", "auth", "CRIT"))
+        trading.run(10)
+    assert trading.executor.status()["cooldown_seconds"] > 85
+    assert [event.severity for event in trading.events("ALERT")] == ["WARN", "WARN", "CRIT"]
+
+
+def test_a_crit_of_a_reason_nobody_listed_counts_as_other(trading: Trading) -> None:
+    """Labels stay within monitoring.metrics, whoever speaks."""
+    trading.control("ALERT", "CRIT", "winrate_delta")
+    triggered = trading.parts.metrics.fail_safe_trigger_total
+    assert trading.executor.status()["mode"] == "paper"
+    assert triggered.labels("other")._value.get() == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"side": 0}, {"side": 2}, {"tp_pct": 0.0}, {"sl_pct": 1.0}, {"tp_pct": float("nan")}, {"horizon_ns": 0}]
+)
+def test_an_approval_that_makes_no_sense_is_refused_before_a_position_hangs_on_it(
+    trading: Trading, wrong: dict[str, Any]
+) -> None:
+    """It is poison for the host to set aside; barriers that are none would end every later tick."""
+    with pytest.raises(BadApproval):
+        trading.approve(**{"route": "full", **wrong})
+    assert trading.venue.places() == []
+    trading.approve(1, route="full")
+    assert len(trading.venue.places()) == 1
+
+
+def test_a_symbol_that_was_traded_once_may_leave_when_nothing_of_it_is_open(tmp_path: Path) -> None:
+    """Its records are read all the same; while something is open on it the start is refused, and says what to do."""
+    both = Trading(tmp_path, {"ladder": {"rungs": 1}}, symbols=("BTCUSDT", "ETHUSDT"))
+    both.warm()
+    both.approve(1, symbol="ETHUSDT", bid_ticks=1, ask_ticks=2)
+    for key in both.paper.open():
+        both.paper.fill(key)
+    both.executor.tick()
+    both.kill()
+    with pytest.raises(StillOpen, match="positions of ETHUSDT, which"):
+        Trading(tmp_path)
+    both.start()
+    both.warm()
+    both.run(61)
+    assert both.reports("closed")
+    both.kill()
+    alone = Trading(tmp_path)
+    assert alone.executor.status()["open_trips"] == 0
