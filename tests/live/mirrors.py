@@ -1,5 +1,6 @@
 """Small real models of this release's schema, in a mirror, and candidates for them to judge."""
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from bus.messages import Candidate
 from config.settings import Settings
 from market.feature_spec import CONTEXT_NAMES, FEATURE_NAMES, N_FEATURES, schema_hash
-from registry.bundle import stamp_bundle
-from registry.card import Label, ModelCard, Thresholds
+from registry.bundle import CARD_FILE, GOLDEN_FILE, MODEL_FILE, stamp_bundle
+from registry.card import Label, ModelCard, Thresholds, canonical, decode, encode
 from registry.manifest import Cause, Mirror, Slot
 from tests.live.parts import START_NS, settings
 from tests.registry.graphs import Forest, card, forest_graph, written
@@ -39,9 +40,7 @@ def model_card(tau: float = 0.5, given: Settings | None = None, **changes: Any) 
 def registered(folder: Path, version: int, tau: float = 0.5, **changes: Any) -> str:
     """Write a bundle of a version, whose trees grow from its number, and return its sha256."""
     model = forest_graph(Forest.grown(trees=5, width=N_FEATURES, seed=version), N_FEATURES)
-    described = model_card(tau, **changes)
-    fields = {name: getattr(described, name) for name in described.__struct_fields__}
-    sha256 = written(folder, model, **fields)
+    sha256 = written(folder, model, **_fields(model_card(tau, **changes)))
     stamp_bundle(folder, version, run_id=f"run{version}")
     return sha256
 
@@ -68,6 +67,18 @@ class Models:
         folder = self.mirror.slot(slot)
         assert folder is not None
         return folder
+
+    def put_otherwise(self, slot: Slot, version: int) -> Path:
+        """Fill a slot with a bundle whose hashes are right and whose graph is not the one its golden rows are of."""
+        forest = Forest.grown(trees=5, width=N_FEATURES, seed=version)
+        other = Forest(forest.features, forest.thresholds, forest.leaves + 1e-9)
+        folder = self.folder / f"v{version}-otherwise"
+        written(folder, forest_graph(forest, N_FEATURES), **{**_fields(model_card()), "version": version})
+        self.sha256[version] = _exchange_graph(folder, forest_graph(other, N_FEATURES))
+        self.mirror.fill(slot, folder, CAUSE, self.sha256[version])
+        found = self.mirror.slot(slot)
+        assert found is not None
+        return found
 
     def id(self, version: int) -> str:
         """The id of a version's model."""
@@ -99,3 +110,17 @@ def candidate(number: int = 0, **changes: Any) -> Candidate:
         session_ns=START_NS,
     )
     return msgspec.structs.replace(made, **changes)
+
+
+def _fields(described: ModelCard) -> dict[str, Any]:
+    return {name: getattr(described, name) for name in described.__struct_fields__}
+
+
+def _exchange_graph(folder: Path, graph: bytes) -> str:
+    """Put another graph into a bundle and make its card vouch for it; returns the sha256 it has now."""
+    (folder / MODEL_FILE).write_bytes(graph)
+    described = decode((folder / CARD_FILE).read_bytes(), CARD_FILE)
+    parts = (graph, (folder / GOLDEN_FILE).read_bytes(), canonical(described))
+    sha256 = hashlib.sha256("\n".join(hashlib.sha256(part).hexdigest() for part in parts).encode()).hexdigest()
+    (folder / CARD_FILE).write_bytes(encode(msgspec.structs.replace(described, sha256=sha256)))
+    return sha256

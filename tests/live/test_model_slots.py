@@ -1,13 +1,11 @@
 """Slots: what is loaded is proven, what is not stays out, and the one before stays in."""
 
-import hashlib
 import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -17,12 +15,12 @@ from live.worker import Task, Worker, at_once
 from market.barriers import BarrierRule
 from market.candidates import CandidateRule
 from market.feature_spec import FEATURE_NAMES, N_FEATURES, schema_hash
-from registry.bundle import CARD_FILE, GOLDEN_FILE, MODEL_FILE, GraphScorer, write_bundle
-from registry.card import Label, canonical, decode, encode
+from registry.bundle import CARD_FILE, GOLDEN_FILE, MODEL_FILE
+from registry.card import Label
 from registry.manifest import MANIFEST_FILE
-from tests.live.mirrors import CAUSE, Models, model_card
+from tests.live.mirrors import CAUSE, Models
 from tests.live.parts import settings
-from tests.registry.graphs import Forest, card, forest_graph, rows
+from tests.registry.graphs import Forest, card, rows
 
 ENGINE = Engine(schema_hash(), settings().candidate.rule(), settings().label.rule())
 ASKED = rows(64, N_FEATURES, seed=5)
@@ -192,30 +190,10 @@ def test_a_refused_bundle_is_tried_again_when_it_is_filled_again(models: Models)
 
 def test_a_leaf_that_answers_otherwise_fails_parity(models: Models) -> None:
     """A bundle whose hashes are right and whose graph is not the one that the golden rows were made by."""
-    forest = Forest.grown(trees=5, width=N_FEATURES, seed=1)
-    graph = forest_graph(forest, N_FEATURES)
-    other = Forest(forest.features, forest.thresholds, forest.leaves + 1e-9)
-    golden = rows(256, N_FEATURES)
-    told = GraphScorer(graph, N_FEATURES).score_many(golden)
-    folder = models.folder / "bad"
-    write_bundle(
-        folder, graph, msgspec.structs.replace(model_card(), version=1),
-        golden_rows=golden, golden_scores=told.probability, golden_margins=told.margin,
-    )  # fmt: skip
-    _exchange_graph(folder, forest_graph(other, N_FEATURES))
-    models.mirror.fill("active", folder, CAUSE, decode((folder / CARD_FILE).read_bytes(), CARD_FILE).sha256)
+    models.put_otherwise("active", 1)
     error = refused(models)
     assert error.reason == "parity"
     assert "golden rows get another" in str(error)
-
-
-def _exchange_graph(folder: Path, graph: bytes) -> None:
-    """Put another graph into a bundle and make its card vouch for it."""
-    (folder / MODEL_FILE).write_bytes(graph)
-    described = decode((folder / CARD_FILE).read_bytes(), CARD_FILE)
-    parts = (graph, (folder / GOLDEN_FILE).read_bytes(), canonical(described))
-    sha256 = hashlib.sha256("\n".join(hashlib.sha256(part).hexdigest() for part in parts).encode()).hexdigest()
-    (folder / CARD_FILE).write_bytes(encode(msgspec.structs.replace(described, sha256=sha256)))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from tests.journeys.live.flow import settled
 from tests.journeys.live.played import Played
 from tests.journeys.live.processes import Site
+from tests.journeys.live.scoring import PlayedEngine, check, models_of, scoring
 
 POINTS = ("after_read", "after_intent", "after_send", "after_result", "before_ack", "torn")
 MOST = {"REDIS_MAX_DELIVERIES": "50"}
@@ -34,3 +35,23 @@ def test_an_executor_killed_at_random(place: Site, market: Played) -> None:
         executor.kill()
         market.more(1)
     settled(place, market, place.start("executor", **MOST))
+
+
+def test_a_scorer_killed_at_random(place: Site) -> None:
+    """Candidates it had in hand are delivered again; each is scored once, and approved once if it is."""
+    models_of(place).put("active", 1)
+    engine, rng = PlayedEngine(place.server.url), random.Random(7)
+    try:
+        for _ in range(3):
+            scorer = scoring(place, engine, **MOST)
+            for _ in range(rng.randint(5, 60)):
+                engine.step()
+            scorer.kill()
+            engine.step()
+        scorer = scoring(place, engine, **MOST)
+        found = check(place, engine)
+        assert scorer.end() == 0
+        assert found.approvals
+        assert not all(score.approved for score in found.scores)
+    finally:
+        engine.close()
