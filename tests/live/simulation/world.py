@@ -46,6 +46,8 @@ LONGEST_REST = 100
 _STEPS_NS = (20 * MS, 20 * MS, 20 * MS, 100 * MS, 100 * MS, 400 * MS, 1500 * MS)
 _COLD_NS = 12 * SECOND
 """A process that is younger trades nothing yet: time passes in long steps."""
+_GRACE_NS = 4 * SECOND
+"""Within so long behind its start a process tells again what an earlier one may not have told."""
 _DANGEROUS = ("after_intent", "after_send", "after_result", "appended", "synced")
 
 
@@ -66,6 +68,7 @@ class Build:
 
 @cache
 def symbols() -> dict[str, Symbol]:
+    """What is traded."""
     table = SymbolTable.load(ROOT / "data" / "reference" / "symbols.yml")
     return {name: table[name] for name in MIDS}
 
@@ -127,6 +130,7 @@ class World:
         both = Process("all", self._born_together, self._all_gone)
         self._upstream = both if self._is_one else Process("upstream", self._born_upstream, self._upstream_gone)
         self._trader = both if self._is_one else Process("executor", self._born_trader, self._trader_gone)
+        self._born_ns = 0
         self._others: list[Process] = []
         self._approved: list[Any] = []
 
@@ -163,25 +167,11 @@ class World:
 
     def _live(self) -> None:
         """The market moves, the venue works, processes take their turns."""
-        rng, script, plan = self.rng, self._script, self.plan
-        if script is not None and self._upstream.host is not None:
-            for name in MIDS:
-                if not self._calm and rng.random() < plan.silence:
-                    self._silent_ns[name] = self.nature.true_ns + rng.randint(1, 12) * SECOND
-                if rng.random() < 0.9 and (self._calm or self.nature.true_ns >= self._silent_ns.get(name, 0)):
-                    script.look(name)
-                if rng.random() < 0.4:
-                    script.print_(name)
-                if rng.random() < 0.2:
-                    script.mark(name)
+        if self._script is not None and self._upstream.host is not None:
+            self._move(self._script)
             if not self._calm:
-                self._call(script)
-                if rng.random() < plan.approve:
-                    late_ns = rng.randint(0, 4 * SECOND) if rng.random() < plan.late_approval else 0
-                    route = rng.choice(("full", "full", "canary", "paper"))
-                    self._approved.append(script.approve(route, late_ns=late_ns))
-                if self._approved and rng.random() < plan.again:
-                    script.approve_again(rng.choice(self._approved[-5:]))
+                self._call(self._script)
+                self._approve(self._script)
         self.venue.advance()
         self._turn(self._upstream)
         for process in self._others:
@@ -193,11 +183,34 @@ class World:
             if self._zombie.host is None:
                 self._zombie = None
 
+    def _move(self, script: Script) -> None:
+        rng = self.rng
+        for name in MIDS:
+            if not self._calm and rng.random() < self.plan.silence:
+                self._silent_ns[name] = self.nature.true_ns + rng.randint(1, 12) * SECOND
+            if rng.random() < 0.9 and (self._calm or self.nature.true_ns >= self._silent_ns.get(name, 0)):
+                script.look(name)
+            if rng.random() < 0.4:
+                script.print_(name)
+            if rng.random() < 0.2:
+                script.mark(name)
+
+    def _approve(self, script: Script) -> None:
+        rng, plan = self.rng, self.plan
+        if rng.random() < plan.approve:
+            late_ns = rng.randint(0, 4 * SECOND) if rng.random() < plan.late_approval else 0
+            route = rng.choice(("full", "full", "canary", "paper"))
+            self._approved.append(script.approve(route, late_ns=late_ns))
+        if self._approved and rng.random() < plan.again:
+            script.approve_again(rng.choice(self._approved[-5:]))
+
     def _turn(self, process: Process) -> None:
         if process.host is None and not self._calm and self.rng.random() < self.plan.downtime:
             return  # nobody has started it again yet
-        deaths = process.deaths
+        deaths, was_dead = process.deaths, process.host is None
         process.step()
+        if was_dead:
+            self._born_ns = self.nature.true_ns
         if process.deaths != deaths:
             self._note(f"{process.name} dies: {process.last_words}")
 
@@ -366,7 +379,8 @@ class World:
     # The end
 
     def _is_at_rest(self) -> bool:
-        if self._executor is None or self._trader.host is None or not self.venue.is_quiet:
+        is_young = self.nature.true_ns - self._born_ns < _GRACE_NS
+        if self._executor is None or self._trader.host is None or not self.venue.is_quiet or is_young:
             return False
         status = self._executor.status()
         return not (status["live_orders"] or status["open_trips"] or self._undone() or self._trader.host.waiting)
@@ -395,10 +409,15 @@ class World:
         for entry in self.bus.recent(stream, 100_000):
             with suppress(BadMessage):
                 found.add(decode(entry).header.id)
-        for entry in self.bus.recent(dead_letters(stream), 100_000):  # what was set aside is not gone
+        return found - self._aside(stream)
+
+    def _aside(self, stream: str) -> set[str]:
+        """The ids of what was set aside: not gone, and nothing more comes of it."""
+        found = set()
+        for entry in self.bus.recent(dead_letters(stream), 100_000):
             letter = decode_dead(entry)
             with suppress(BadMessage):
-                found.discard(decode(Entry(letter.stream, letter.entry_id, letter.data, 1)).header.id)
+                found.add(decode(Entry(letter.stream, letter.entry_id, letter.data, 1)).header.id)
         return found
 
     def _close(self) -> None:
