@@ -21,6 +21,7 @@ def demo(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
     tiny = {
         "PATHS_LAKE": str(folder / "lake"), "PATHS_VAR": str(folder / "var"),
         "REGISTRY_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "REGISTRY_ARTIFACTS": str(folder / "mlartifacts"),
+        "REGISTRY_MIRROR": str(folder / "mirror"), "FEED_MINUTES": "4", "GATES_STALE_BOOK_MS": "20000",
         "MARKET_SYMBOLS": "BTCUSDT", "MARKET_FIRST_DAY": "2026-01-05", "MARKET_LAST_DAY": "2026-01-06",
         "SIMULATOR_DEPTH_INTERVAL_MS": "5000", "SIMULATOR_ORDER_FLOW_EFFECT": "0.8",
         "SIMULATOR_GAP_DAY": "2026-01-05", "CANDIDATE_INTERVAL_MS": "10000",
@@ -60,6 +61,11 @@ def test_the_command_ends_with_a_candidate_is_refused_by_a_gate_and_can_be_repea
     assert re.search(rf"partitions repaired +│ {re.escape(GAPPED)}", first.stdout)
     assert re.search(r"margins that differ from LightGBM +│ 0 ", first.stdout)
     assert re.search(r"Dagster's own share +│ \d+% of \d+ s of runs", first.stdout)
+    assert re.search(r"on paper \(from /metrics: 4 simulated minutes of 2026-01-07, a day not seen\)", first.stdout)
+    assert re.search(r"│candidates +│ [1-9]\d*, \d+ of them resolved", first.stdout), first.stdout
+    for words in ("approvals", "orders sent", "fills", "precision"):
+        assert re.search(rf"│{words} +│ ", first.stdout), words
+    assert re.search(r"│messages set aside +│ 0 ", first.stdout)
     days, (versions, alias) = books(tmp_path), registered(tmp_path)
     assert (len(versions), alias) == (1, 1)
 

@@ -7,11 +7,22 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from config.settings import Settings
 from pipelines.partitions import Cell
 from tests.pipelines.days import settings
 from tidegate.demo import run, tell
 
 GAPPED = Cell(date(2026, 1, 5), "BTCUSDT")
+
+
+def environ_of(settings: Settings) -> dict[str, str]:
+    """Every knob that is not its default, as the environment has it."""
+    found: dict[str, str] = {}
+    for section, knobs in settings.model_dump(mode="json", exclude_defaults=True).items():
+        for name, value in knobs.items():
+            text = ",".join(value) if isinstance(value, list) else str(value)
+            found[f"{section}_{name}".upper()] = text
+    return found
 
 
 @pytest.mark.slow
@@ -31,7 +42,12 @@ def test_the_demo_tells_what_it_finds_repairs_it_and_ends_with_a_candidate(
         label={"tp_pct": 0.0006, "sl_pct": 0.0006, "horizon_seconds": 60},
         # The story is told here; what a model of one day is worth is judged elsewhere.
         evaluation={"auc_min": 0.5, "ece_max": 0.5},
+        gates={"stale_book_ms": 20_000},
+        feed={"minutes": 4.0},
+        registry={"mirror": str(tmp_path / "mirror")},
     )
+    for name, value in environ_of(tiny).items():  # the live services are another process, which reads it there
+        monkeypatch.setenv(name, value)
     screen = io.StringIO()
     outcome = tell(Console(file=screen, width=200, color_system=None), tiny, time.perf_counter())
     told = screen.getvalue()
@@ -41,7 +57,13 @@ def test_the_demo_tells_what_it_finds_repairs_it_and_ends_with_a_candidate(
     assert 0.0 < outcome.body_seconds < outcome.run_seconds < outcome.wall_seconds
     assert f"damaged {GAPPED.key}: silent for 15" in told
     assert f"{GAPPED.key} repaired" in told
-    assert told.index("1  market data") < told.index("2  backfill") < told.index("3  features") < told.index("4  model")
+    steps = ("1  market data", "2  backfill", "3  features", "4  model", "5  live on paper")
+    assert sorted(steps, key=told.index) == list(steps)
+    shown = outcome.paper.scrape
+    assert shown.total("candidates_total") == shown.total("scores_total", slot="active") > 0
+    (model,) = shown.matching("model_info", slot="active")
+    assert model.labels["version"] == "1"
+    assert list((tmp_path / "mirror" / "active").iterdir())
 
 
 def test_a_wrong_setting_ends_the_demo_with_one_line(

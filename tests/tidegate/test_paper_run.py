@@ -17,6 +17,8 @@ from tests.live.registries import FakeRegistry
 from tidegate.live_stack import StackError
 from tidegate.paper_run import make_active, replay_of, run
 
+Knobs = dict[str, dict[str, Any]]
+
 
 @dataclass
 class Registry(FakeRegistry):
@@ -38,7 +40,7 @@ def trained(folder: Path, **changes: Any) -> tuple[ModelStore, Version, Models]:
 def test_the_version_just_trained_becomes_active_in_the_mirror(tmp_path: Path) -> None:
     """By the alias, as model_sync would do it."""
     store, version, models = trained(tmp_path)
-    knobs = {"registry": {"mirror": str(models.root)}, "paths": {"var": tmp_path / "var"}}
+    knobs: Knobs = {"registry": {"mirror": str(models.root)}, "paths": {"var": tmp_path / "var"}}
     make_active(settings(knobs), store, version)
     assert cast("Registry", store).aliases == {"active": 1}
     folder = models.mirror.slot("active")
@@ -49,7 +51,7 @@ def test_the_version_just_trained_becomes_active_in_the_mirror(tmp_path: Path) -
 def test_a_version_that_may_not_trade_ends_the_run(tmp_path: Path) -> None:
     """With what the mirror said of it."""
     store, version, models = trained(tmp_path, schema_hash="00" * 32)
-    knobs = {"registry": {"mirror": str(models.root)}, "paths": {"var": tmp_path / "var"}}
+    knobs: Knobs = {"registry": {"mirror": str(models.root)}, "paths": {"var": tmp_path / "var"}}
     with pytest.raises(StackError, match=r"the mirror refused the version just trained: .*schema"):
         make_active(settings(knobs), store, version)
     assert models.mirror.slot("active") is None
@@ -57,7 +59,7 @@ def test_a_version_that_may_not_trade_ends_the_run(tmp_path: Path) -> None:
 
 def test_a_simulated_market_goes_on_with_a_day_nobody_has_seen() -> None:
     """An hour of the day behind the last one, or as long as feed.minutes says; never for real."""
-    market = {"market": {"last_day": date(2026, 1, 7)}}
+    market: Knobs = {"market": {"last_day": date(2026, 1, 7)}}
     environ, words = replay_of(settings(market), date(2026, 1, 7))
     assert environ["FEED_START"] == "2026-01-08T13:00:00"
     assert (environ["FEED_KIND"], environ["FEED_SPEED"], environ["FEED_MINUTES"]) == ("simulator", "0", "60")
@@ -70,7 +72,7 @@ def test_a_simulated_market_goes_on_with_a_day_nobody_has_seen() -> None:
 
 def test_recorded_days_are_replayed_from_the_lake_on_the_test_day(tmp_path: Path) -> None:
     """Or, where there is none, on the first."""
-    recorded = {
+    recorded: Knobs = {
         "source": {"kind": "standx", "path": tmp_path}, "market": {"first_day": date(2026, 1, 6)},
     }  # fmt: skip
     environ, words = replay_of(settings(recorded), date(2026, 1, 7))
@@ -83,7 +85,7 @@ def test_recorded_days_are_replayed_from_the_lake_on_the_test_day(tmp_path: Path
 def test_the_run_trades_on_paper_and_leaves_what_it_showed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The services are a process of their own, with streams and state below var/demo alone."""
     store, version, models = trained(tmp_path)
-    knobs = {
+    knobs: Knobs = {
         "registry": {"mirror": str(models.root)}, "feed": {"minutes": 3.0},
         "paths": {"var": tmp_path / "var"}, "market": {"last_day": date(2026, 1, 7)},
     }  # fmt: skip
