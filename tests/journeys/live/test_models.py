@@ -80,7 +80,7 @@ def test_a_registry_that_is_down(place: Site, engine: PlayedEngine, models: Mode
 
 
 def test_a_bundle_with_a_flipped_byte(place: Site, engine: PlayedEngine, models: Models) -> None:
-    """Fault 24: its checksum refuses it, CRIT; the one before scores on. A restart scores by none until one is sound."""
+    """Fault 24: its checksum refuses it, CRIT; the one before scores on. A restart scores by none."""
     scorer = scoring(place, engine)
     damaged = models.put("previous", 2)
     graph = bytearray((damaged / MODEL_FILE).read_bytes())
