@@ -16,6 +16,10 @@ RETRY_NS = 100_000_000
 REFUSED_NS = 1_000_000_000
 BLIND_NS = 1_000_000_000
 """Between two exits of a flattening that has no market of ours to go by."""
+BLIND_AFTER_NS = 3_000_000_000
+"""For so long of its own running a flattening waits for a market: one that stood still may have been replaced."""
+_LONGEST_STEP_NS = 250_000_000
+"""What lies between two sweeps counts for so much at most: time in which this process stood still was none."""
 
 
 class Closing:
@@ -32,9 +36,14 @@ class Closing:
         self._parts, self._keeper, self._controls, self._views, self._desks = parts, keeper, controls, views, desks
         self._retry_ns: dict[str, int] = {}
         self._barriers: dict[str, tuple[int, tuple[int, int]]] = {}
+        self._swept_ns, self._ran_ns = parts.clock.mono_ns(), 0
+        self._blind_since: dict[str, int] = {}
 
     def sweep(self) -> None:
         """Cancel every entry that must not rest any longer, and close what is to be closed."""
+        now_ns = self._parts.clock.mono_ns()
+        self._ran_ns += min(now_ns - self._swept_ns, _LONGEST_STEP_NS)
+        self._swept_ns = now_ns
         for order in list(self._keeper.ledger.live.values()):
             desk = self._desks.get(order.is_real)
             if order.leg == "entry" and desk is not None and self._why_cancel(order, desk):
@@ -98,8 +107,11 @@ class Closing:
         fills at its own prices, up to that one.
         """
         is_blind = touch is None
-        if is_blind and self._must_flatten(desk):
-            touch = view.last_touch()
+        if not is_blind:
+            self._blind_since.pop(trip.approval_id, None)
+        elif self._must_flatten(desk):
+            since_ns = self._blind_since.setdefault(trip.approval_id, self._ran_ns)
+            touch = view.last_touch() if self._ran_ns - since_ns >= BLIND_AFTER_NS else None
         if touch is None:
             return 0
         most = int((touch.bid_ticks + touch.ask_ticks) / 2 * self._parts.settings.gates.fat_finger_bps * 1e-4)
@@ -115,7 +127,7 @@ class Closing:
             return known[1]
         symbol, label = self._parts.symbols[trip.symbol], self._parts.settings.label
         found = barriers(trip, net_of_fees=label.net_of_fees, taker_fee=symbol.taker_fee_bps * 1e-4)
-        for memory in (self._barriers, self._retry_ns):
+        for memory in (self._barriers, self._retry_ns, self._blind_since):
             for key in [key for key in memory if key not in self._keeper.ledger.open_trips]:
                 del memory[key]
         self._barriers[trip.approval_id] = (trip.entry_value, found)

@@ -1,7 +1,7 @@
 """Facts become durable, then known, then told: the one door through which the executor's state changes."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import DecodeError
@@ -28,7 +28,7 @@ class Keeper:
     def __init__(self, parts: Parts, file: JournalFile, longest: int = LONGEST_BYTES) -> None:
         self._parts = parts
         self._journal = Journal(file)
-        self.ledger = Ledger(_every_symbol(parts), parts.settings.gates.loss_streak)
+        self.ledger = Ledger(_EverySymbol(parts), parts.settings.gates.loss_streak)
         self._told: deque[Report] = deque(maxlen=KEPT_REPORTS)
         self._mend_ns = 0
         self._longest = self._compact_at = longest
@@ -136,6 +136,14 @@ class Keeper:
                 self._parts.metrics.fills_total.labels(route).inc()
 
 
-def _every_symbol(parts: Parts) -> Mapping[str, Symbol]:
-    """Those that are traded, and those that once were: their records are in the journal still. Raises BadReference."""
-    return {**SymbolTable.load(Path(parts.settings.paths.symbols)), **parts.symbols}
+class _EverySymbol(dict[str, Symbol]):
+    """Those that are traded, and on demand those that once were: their records are in the journal still."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts.symbols)
+        self._path = Path(parts.settings.paths.symbols)
+
+    def __missing__(self, name: str) -> Symbol:
+        """Look into symbols.yml. Raises BadReference."""
+        symbol = self[name] = SymbolTable.load(self._path)[name]
+        return symbol

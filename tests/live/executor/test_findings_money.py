@@ -74,7 +74,14 @@ def test_a_real_position_is_flattened_behind_crit_although_our_market_is_gone(tr
     trading.status("stale")
     trading.clock.advance(seconds=15)
     trading.control("HALT", "CRIT", "stale_market")
-    trading.executor.tick()
+    trading.clock.advance(seconds=60)
+    for _ in range(40):
+        trading.executor.tick()
+        trading.clock.advance(seconds=0.05)
+    assert exits(trading) == [], "a process that stood still waits like any other"
+    for _ in range(40):
+        trading.executor.tick()
+        trading.clock.advance(seconds=0.05)
     (exit_order,) = [place for place in trading.venue.places() if place.reduce_only]
     assert exit_order.time_in_force == "IOC"
     assert 0 < BID - exit_order.price_ticks <= BID * trading.parts.settings.gates.fat_finger_bps * 1e-4
