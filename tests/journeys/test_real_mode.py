@@ -27,7 +27,8 @@ SERVICES = ("collector", "executor", "risk")
 KEYS = {"EXCHANGE_API_KEY": "key", "EXCHANGE_API_SECRET": "secret"}
 VENUE_SPEED = 20
 """The venue's clock runs so many times as fast, so that the ten seconds of market that gates want are soon over."""
-HORIZON_NS = 3_000_000_000
+RUNGS = 2
+HORIZON_NS = 5_000_000_000
 CALLS_OF_ORDERS = {
     "/fapi/v1/order", "/fapi/v1/allOpenOrders", "/v5/order/create", "/v5/order/cancel", "/v5/order/cancel-all",
     "/fapi/v1/countdownCancelAll", "/v5/order/disconnected-cancel-all", "/fapi/v3/positionRisk", "/v5/position/list",
@@ -91,7 +92,7 @@ class Trading:
             dropped = {each.approval_id for each in self.reports("dropped")}
             if not asked or asked[-1] in dropped:
                 asked.append(self.approve(side))
-            return any(each.approval_id == asked[-1] for each in self.reports("accepted"))
+            return sum(each.approval_id == asked[-1] for each in self.reports("accepted")) == RUNGS
 
         self.until(is_acted_on, "an approval that is acted on")
         return asked[-1]
@@ -135,7 +136,7 @@ def test_an_approval_becomes_real_orders_and_a_flat_position(tmp_path: Path, ven
         assert found.process.end() == 0, found.process.text()[-3_000:]
         closed, filled = found.reports("closed"), found.reports("filled")
     exits = [order for order in account.orders if order not in entries]
-    assert [(order.time_in_force, order.reduce_only, order.side) for order in entries] == [("GTX", False, "BUY")] * 2
+    assert [(each.time_in_force, each.reduce_only, each.side) for each in entries] == [("GTX", False, "BUY")] * RUNGS
     assert {order.reduce_only for order in exits} == {True}
     assert {order.side for order in exits} == {"SELL"}
     assert account.position == 0
