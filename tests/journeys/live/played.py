@@ -29,13 +29,13 @@ class Played:
     """What a collector and a scorer say. `each` steps lie between two approvals, 0 is none at all."""
 
     def __init__(self, url: str, seed: int = 1, *, each: int = 6, ttl_ms: int = LASTING_MS, jump: int = 20,
-                 route: str = "paper") -> None:  # fmt: skip
+                 route: str = "paper", speed: int = VENUE_SPEED) -> None:  # fmt: skip
         self.bus = RedisBus(url)
         self._rng = random.Random(seed)
-        self._began_ns = time.time_ns()
+        self._began_ns, self._speed = time.time_ns(), speed
         self.each, self.ttl_ms, self._jump, self._route = each, ttl_ms, jump, route
         self._collector = Publisher(self.bus, "collector", time.time_ns)
-        self._scorer = Publisher(self.bus, "ai_scorer", time.time_ns)
+        self._scorer: Publisher | None = None
         self.mid, self._steps = MID_TICKS, 0
         self.approved: list[str] = []
 
@@ -50,7 +50,7 @@ class Played:
     def look(self) -> None:
         """A book, a print and a mark price."""
         now = time.time_ns()
-        venue_ns = self._began_ns + (now - self._began_ns) * VENUE_SPEED
+        venue_ns = self._began_ns + (now - self._began_ns) * self._speed
         self.mid += self._rng.choice([-self._jump, 0, self._jump])
         number, mid, levels, writer = self._steps, self.mid, range(10), f"collector:{SYMBOL}"
         image = BookImage(
@@ -74,19 +74,20 @@ class Played:
             key, key, SYMBOL, side, self._route, "m", 1, 0.6, 0.5, now, now,  # type: ignore[arg-type]
             now + (ttl_ms or self.ttl_ms) * 1_000_000, self.mid - 1, self.mid + 1, 0.0001, 0.0001, HORIZON_NS,
         )  # fmt: skip
-        self._scorer.publish(APPROVED, approval, message_id=key)
+        self._say(APPROVED, approval, key)
         return key
 
     def say(self, event: ControlEvent) -> None:
         """Tell everybody something."""
-        self._scorer.publish(CONTROL, event, message_id=f"played-{time.time_ns()}")
+        self._say(CONTROL, event, f"played-{time.time_ns()}")
         self.flush()
 
     def flush(self) -> bool:
         """Write what waits; False while the server is away."""
         try:
             self._collector.flush()
-            self._scorer.flush()
+            if self._scorer is not None:
+                self._scorer.flush()
         except BusUnavailable:
             return False
         return True
@@ -104,6 +105,11 @@ class Played:
         """Play on until so many approvals more were said."""
         wanted = len(self.approved) + approvals
         self.play(lambda: len(self.approved) >= wanted, f"{approvals} approvals")
+
+    def _say(self, stream: str, body: Approval | ControlEvent, message_id: str) -> None:
+        """Speak as the scorer, whose name is taken only when there is something to say."""
+        self._scorer = self._scorer or Publisher(self.bus, "ai_scorer", time.time_ns)
+        self._scorer.publish(stream, body, message_id=message_id)
 
     def close(self) -> None:
         """Give up the connection."""
