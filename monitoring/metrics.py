@@ -42,6 +42,7 @@ FAIL_SAFE_REASONS = (
 )  # fmt: skip
 """Why the executor falls to paper, and what control events name; `other` stands for what this list does not know."""
 ROLLBACK_REASONS = ("winrate_delta", "onnx_parity_fail", "psi_feature", "ks_feature", "calibration", "operator")
+ORDER_STATES = ("accepted", "refused", "unknown", "resolved", "partial", "filled", "canceled", "expired")
 OUTCOMES = ("target", "stop", "timeout", "unresolved")
 CONTROL_EVENTS = ("MODE_SWITCH", "ROLLBACK", "PROMOTION", "HALT", "RESUME", "ALERT")
 SEVERITIES = ("INFO", "WARN", "CRIT")
@@ -238,6 +239,8 @@ class Metrics:
                 self.control_events_total.labels(event, severity)
         for route in ROUTES:
             self.fills_total.labels(route)
+            for state in ORDER_STATES:
+                self.orders_total.labels(route, state)
             for outcome in OUTCOMES:
                 self.outcomes_total.labels(route, outcome)
         for symbol in symbols:

@@ -214,10 +214,20 @@ class Executor:
                         desk.cancel(order)
                 desk.exchange.close()  # which first does what it was told, and hears the answers
             self._poll()
+            self._tell_what_is_left()
             self._controls.fail_safe.stop()
         finally:
             self._is_ready = False
             self._keeper.close()
+
+    def _tell_what_is_left(self) -> None:
+        """Real positions that nobody looks after from now on."""
+        held = [trip for trip in self._keeper.ledger.open_trips.values() if trip.is_real and trip.lots]
+        if held:
+            lots = ", ".join(sorted(f"{trip.side * trip.lots} lots of {trip.symbol}" for trip in held))
+            self._controls.warn(
+                "operator", f"stopped with real positions open ({lots}): nothing closes them until a start"
+            )
 
     # Approvals
 

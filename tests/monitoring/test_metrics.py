@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from bus.messages import ControlKind, Route, Severity
+from bus.messages import ControlKind, ReportKind, Route, Severity
 from live.watch import REASONS
 from monitoring.metrics import (
     BUCKETS,
@@ -17,6 +17,7 @@ from monitoring.metrics import (
     DROP_MODES,
     FAIL_SAFE_REASONS,
     GATES,
+    ORDER_STATES,
     OUTCOMES,
     ROLLBACK_REASONS,
     ROUTES,
@@ -154,7 +155,7 @@ def test_every_counter_whose_labels_are_known_is_born_at_0() -> None:
         "exec_ladder_aggressiveness_total": len(BUCKETS), "warmup_drop_total": 2,
         "gate_drop_total": 2 * len(GATES), "approvals_total": 2 * len(ROUTES),
         "exchange_reference_mismatch_total": 2, "onnx_parity_fail_total": 1, "fills_total": len(ROUTES),
-        "outcomes_total": len(ROUTES) * len(OUTCOMES),
+        "orders_total": len(ROUTES) * len(ORDER_STATES), "outcomes_total": len(ROUTES) * len(OUTCOMES),
         "control_events_total": len(CONTROL_EVENTS) * len(SEVERITIES),
     }  # fmt: skip
     assert {name: born[name] for name in wanted} == wanted
@@ -174,6 +175,7 @@ def test_label_values_are_those_of_the_messages() -> None:
     assert get_args(Route) == ROUTES
     assert get_args(ControlKind) == CONTROL_EVENTS
     assert get_args(Severity) == SEVERITIES
+    assert set(ORDER_STATES) == set(get_args(ReportKind)) - {"dropped", "closed"}
     assert set(REASONS) < set(FAIL_SAFE_REASONS)
 
 

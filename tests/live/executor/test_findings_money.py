@@ -178,3 +178,10 @@ def test_a_symbol_that_was_traded_once_may_leave_when_nothing_of_it_is_open(tmp_
     both.kill()
     alone = Trading(tmp_path)
     assert alone.executor.status()["open_trips"] == 0
+
+
+def test_who_stops_with_a_real_position_is_told_so(trading: Trading) -> None:
+    """An order in peace takes entries back and closes nothing: a person has to know."""
+    hold(trading)
+    trading.stop()
+    assert "5 lots of BTCUSDT" in trading.events("ALERT")[-1].text
