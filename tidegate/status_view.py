@@ -112,8 +112,8 @@ def _markets(snapshot: Snapshot) -> Table | None:
     if not names:
         return None
     table = _table(
-        "market", "symbol", "book", "update", "print", "updates", "gaps", "windows", "candidates", "position, lots",
-        right=("update", "print", "updates", "gaps", "candidates", "position, lots"),
+        "market", "symbol", "book", "update", "print", "updates", "gaps", "windows", "candidates", "lots",
+        right=("update", "print", "updates", "gaps", "candidates", "lots"),
     )  # fmt: skip
     for name in names:
         book, signals = _mapping(books.get(name)), _mapping(engine.get(name))
