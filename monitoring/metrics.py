@@ -238,13 +238,16 @@ class Metrics:
             for severity in SEVERITIES:
                 self.control_events_total.labels(event, severity)
         for route in ROUTES:
-            self.fills_total.labels(route)
-            for state in ORDER_STATES:
-                self.orders_total.labels(route, state)
-            for outcome in OUTCOMES:
-                self.outcomes_total.labels(route, outcome)
+            self._touch_route(route)
         for symbol in symbols:
             self._touch_symbol(symbol)
+
+    def _touch_route(self, route: str) -> None:
+        self.fills_total.labels(route)
+        for state in ORDER_STATES:
+            self.orders_total.labels(route, state)
+        for outcome in OUTCOMES:
+            self.outcomes_total.labels(route, outcome)
 
     def _touch_symbol(self, symbol: str) -> None:
         for counter in (
