@@ -1,7 +1,7 @@
 """A market played through the live services as a process of their own, on a real server, and everything it left."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from live.executor.journal import recover
 from monitoring.scrape import Scrape
 from tests.journeys.waiting import until
 from tests.live.mirrors import Models
-from tidegate.live_stack import SERVICES, LiveStack, StackError, running
+from tidegate.live_stack import SERVICES, LiveStack, running
 
 M = TypeVar("M")
 _MOST = 1_000_000
@@ -113,24 +113,15 @@ def journal(folder: Path) -> tuple[list[records.AnyRecord], str]:
     return [records.decode(payload) for payload in found.payloads], found.head.hex()
 
 
-def seconds_until(question: object, deadline: float, what: str) -> float:
-    """Ask `question()` every 10 ms until it is true and return how long that took.
+def seconds_until(question: Callable[[], object], deadline: float, what: str) -> float:
+    """Ask every 10 ms until the answer is true and return how long that took.
 
     Raises:
         AssertionError: it was not within `deadline` seconds.
     """
-    assert callable(question)
     started = time.monotonic()
     while not question():
         if time.monotonic() - started > deadline:
             raise AssertionError(f"waited {deadline:.0f} s for {what}, in vain")
         time.sleep(0.01)
     return time.monotonic() - started
-
-
-def scraped(stack: LiveStack) -> Scrape | None:
-    """The page, None while there is none."""
-    try:
-        return stack.scrape()
-    except StackError:
-        return None
