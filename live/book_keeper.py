@@ -121,6 +121,9 @@ class BookKeeper:
         """Take in a print; one that was seen before is dropped."""
         if self.state == "halted" or not self.tape.is_new(trade.trade_id):
             return
+        if trade.size_lots > _INT32_MAX:
+            self.halt("beyond_int32", trade.local_ns)
+            return
         self.trade_mono_ns = mono_ns
         self.trades += 1
         self._say(

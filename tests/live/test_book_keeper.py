@@ -260,6 +260,10 @@ def test_a_size_beyond_the_lake_halts() -> None:
     bench = live_bench()
     bench.keeper.on_book(delta(11, 12, 10, bids=[(100, 2**31)]), 0)
     assert bench.states[-1] == ("halted", "beyond_int32")
+    bench = live_bench()
+    bench.keeper.on_trade(Trade("BTCUSDT", 1, 5, 10, 100, 2**31, 1), 0)
+    assert bench.states[-1] == ("halted", "beyond_int32")
+    assert not any(isinstance(each, MarketTrade) for each in bench.said)
 
 
 def test_bybit_checks_every_number_and_begins_anew_with_a_snapshot() -> None:
