@@ -17,7 +17,7 @@ from benchmarks.rows import show
 NAMES = (
     "features", "labels", "parquet", "gap_scan", "drift", "training", "scoring", "model_swap", "parity",
     "orchestration", "memory", "paper_fills", "collector", "live_engine",
-    "bus_hop", "bus_throughput", "approval_backlog", "start_up",
+    "bus_hop", "bus_throughput", "approval_backlog", "tick_to_approval", "control_latency", "start_up",
 )  # fmt: skip
 """Every benchmark, in the order in which data passes what they measure."""
 

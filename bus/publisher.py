@@ -108,7 +108,7 @@ class Publisher:
         BusError when somebody else has written to a stream of ours.
         """
         if not 0 <= self._machine() - self._checked_ns < _FENCE_EVERY_NS:
-            self._fence()
+            self.check()
         if self._bus.generation() != self._generation:
             self._restore()
         waiting = self._waiting
@@ -119,7 +119,7 @@ class Publisher:
             except BusUnavailable:
                 raise
             except BusError:
-                self._fence()
+                self.check()
                 raise
             for _ in batch:
                 self._keep(waiting.popleft())
@@ -164,8 +164,8 @@ class Publisher:
         self.restored += len(missing)
         self._generation = generation
 
-    def _fence(self) -> None:
-        """Ask whether the name is still ours."""
+    def check(self) -> None:
+        """Ask whether the name is still ours, as `flush` does once a second. Raises Fenced, BusUnavailable."""
         holder = self._bus.epoch(self.writer)
         if holder > self.epoch:
             raise Fenced(

@@ -9,11 +9,14 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Literal
 
+from bus.errors import Fenced
 from bus.ids import Key as IdKey
 from bus.ids import parse
 from bus.messages import Received
 from bus.protocol import Entry
 from bus.streams import APPROVED, CANDIDATES, CONTROL, OUTCOMES, REPORTS, SCORES, is_market
+from live.errors import Fatal
+from live.logs import Log
 from live.outbox import Pen
 from live.service import Service
 
@@ -25,6 +28,8 @@ _WRITERS = {
     REPORTS: "executor",
     OUTCOMES: "risk",
 }
+TICK_REST_SECONDS = (0.05, 0.5, 5.0)
+"""A service whose tick fails rests this long; when it fails once more the process ends."""
 MOST_REMEMBERED = 200_000
 """Messages handed on whose return is waited for; older ones are forgotten (and handled again: handlers know them)."""
 
@@ -47,6 +52,24 @@ class Hosted:
     failed_ticks: int = 0
     rest_until_ns: int = 0
 
+    def tick(self, now_ns: int, log: Log) -> None:
+        """Tick the service unless it rests. Raises Fatal when that has failed once too often, Fenced."""
+        if now_ns < self.rest_until_ns:
+            return
+        try:
+            self.service.tick()
+        except (Fatal, Fenced):
+            raise
+        except Exception as error:  # a fault in one service must not stop the others at once
+            name = self.service.name
+            log.exception("tick_failed", failed=name, times=self.failed_ticks + 1)
+            if self.failed_ticks >= len(TICK_REST_SECONDS):
+                raise Fatal(f"{name}: its tick failed {self.failed_ticks + 1} times running: {error}") from error
+            self.rest_until_ns = now_ns + round(TICK_REST_SECONDS[self.failed_ticks] * 1e9)
+            self.failed_ticks += 1
+        else:
+            self.failed_ticks = 0
+
 
 @dataclass(slots=True, eq=False)
 class Delivery:
@@ -65,22 +88,40 @@ class Delivery:
 
 
 class Queue:
-    """Messages to handle: control before everything, else in the order they were said."""
+    """Messages to handle: control before everything, then candidates, else in the order they were said.
+
+    A candidate waits for nobody: whoever scores it needs nothing of the market that the row does not hold. What comes
+    of it goes behind the market data that led to it, which the executor must have seen.
+    """
 
     def __init__(self) -> None:
         self._control: deque[Delivery] = deque()
+        self._past: deque[Delivery] = deque()
+        self._candidates: deque[Delivery] = deque()
         self._others: deque[Delivery] = deque()
 
     def __len__(self) -> int:
-        return len(self._control) + len(self._others)
+        return len(self._control) + len(self._past) + len(self._candidates) + len(self._others)
 
     def put(self, delivery: Delivery) -> None:
         """Add a message."""
-        (self._control if delivery.received.stream == CONTROL else self._others).append(delivery)
+        stream = delivery.received.stream
+        if stream == CONTROL:
+            self._control.append(delivery)
+        elif stream == CANDIDATES:
+            self._candidates.append(delivery)
+        else:
+            self._others.append(delivery)
 
     def take(self) -> Delivery:
         """Return the next one; raises IndexError when there is none."""
-        return self._control.popleft() if self._control else self._others.popleft()
+        return (self._control or self._past or self._candidates or self._others).popleft()
+
+    def is_past(self) -> None:
+        """What waits now was said before this process began: candidates do not overtake it, they may be among it."""
+        for waiting in (self._others, self._candidates):
+            self._past.extend(waiting)
+            waiting.clear()
 
 
 class Ledger:

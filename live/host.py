@@ -34,9 +34,8 @@ _ROUNDS = 256
 """How often a service that keeps saying things is ticked again before the others have their turn."""
 _SETTLE_NS = 1_000_000
 _TURN_NS = 20_000_000
+_LOOK_NS = 500_000_000
 _BACKLOG = 2_000
-_TICK_REST_SECONDS = (0.05, 0.5, 5.0)
-"""A service whose tick fails rests this long; when it fails once more the process ends."""
 
 
 def _go_on(_point: str) -> None:
@@ -81,7 +80,7 @@ class Host:
         self._retries: list[tuple[int, Delivery]] = []
         self._ending = False
         self._awake = threading.Event()
-        self._tick_ns = 0
+        self._tick_ns = self._look_ns = 0
         self._count = 0
 
     def output(self, service: str) -> Output:
@@ -203,7 +202,9 @@ class Host:
             if since.since_ns is not None and self._perf() - since.since_ns > _SETTLE_NS:
                 self._settle()
             if queue:
-                if not (self._outage.is_on or self._is_turned):
+                if self._is_turned:  # what an event leads to is done before the market moves on
+                    continue
+                if not self._outage.is_on:
                     self._intake.peek()
                 if self._clock.mono_ns() >= self._tick_ns:
                     return
@@ -281,31 +282,24 @@ class Host:
                 return
 
     def _tick(self, hosted: Hosted) -> bool:
-        now = self._clock.mono_ns()
-        if now < hosted.rest_until_ns:
-            return False
         root_ns = self._perf()
-        try:
-            hosted.service.tick()
-            hosted.failed_ticks = 0
-        except (Fatal, Fenced):
-            raise
-        except Exception as error:
-            name = hosted.service.name
-            self._log.exception("tick_failed", failed=name, times=hosted.failed_ticks + 1)
-            if hosted.failed_ticks >= len(_TICK_REST_SECONDS):
-                raise Fatal(f"{name}: its tick failed {hosted.failed_ticks + 1} times running: {error}") from error
-            hosted.rest_until_ns = now + round(_TICK_REST_SECONDS[hosted.failed_ticks] * 1e9)
-            hosted.failed_ticks += 1
+        hosted.tick(self._clock.mono_ns(), self._log)
         return self._commit(hosted.pen, root_ns)
 
     def _look_after(self) -> None:
-        if self._upkeep and not self._outage.is_on and self._upkeep.due():
-            self._measures.pass_on()
-            try:
+        """Once in a while, and behind everything else: are our names still ours, heartbeats, gauges."""
+        now = self._machine.mono_ns()
+        if now < self._look_ns or self._outage.is_on:
+            return
+        self._look_ns = now + _LOOK_NS
+        self._measures.pass_on()
+        try:
+            for pen in self._pens.values():
+                pen.check()
+            if self._upkeep and self._upkeep.due():
                 self._upkeep.look()
-            except BusUnavailable as error:
-                self._lose_bus(error)
+        except BusUnavailable as error:
+            self._lose_bus(error)
 
     # Going out
 

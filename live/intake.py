@@ -1,6 +1,6 @@
 """What comes in from the bus: polled, checked, and put before the services it is for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Protocol
 
 from bus.codec import decode
@@ -56,7 +56,8 @@ class Intake:
         self.queue = Queue()
         self._ledger = Ledger()
         self._ranks = Ranks()
-        self._shown: dict[str, None] = {}
+        self._shown: dict[tuple[str, str], None] = {}
+        self._control_groups = {group for _, group in audience.subscribers.get(CONTROL, ())}
         self._incidents: dict[str, int] = {}
         self._claimed_ns = clock.mono_ns()
         self._peeked_ns = 0
@@ -76,6 +77,7 @@ class Intake:
         past.close()
         for entry in sorted(entries, key=lambda each: parse(each.id)):  # one writer's ids rise over all its streams
             self._receive(entry, root_ns)
+        self.queue.is_past()
         for entry in self.reader.reclaim(0):  # behind the past: who gets a message again knows by then what it said
             self._receive(entry, root_ns)
 
@@ -85,7 +87,7 @@ class Intake:
         root_ns = self._perf()
         for entry in entries:
             self._receive(entry, root_ns)
-        now = self._clock.mono_ns()
+        now = self._peeked_ns = self._clock.mono_ns()
         if now - self._claimed_ns > self._claim_seconds * 1e9:
             self._claimed_ns = now
             for entry in self.reader.reclaim(int(self._claim_seconds * 1000)):
@@ -103,14 +105,20 @@ class Intake:
         except BusUnavailable:
             return  # the next poll finds out, and tells
         for entry in entries:
-            if entry.id not in self._shown and (received := self._decoded(entry)):
-                self.hand_on(received, self._perf())
+            groups = {group for group in self._control_groups if (entry.id, group) not in self._shown}
+            if groups and (received := self._decoded(entry)):
+                self.hand_on(received, self._perf(), groups)
                 self.show(entry.id)
 
-    def hand_on(self, received: Received, root_ns: int) -> list[Delivery]:
-        """Put a message before every service of this process that reads its stream; returns those it has groups for."""
+    def hand_on(self, received: Received, root_ns: int, groups: Container[str] | None = None) -> list[Delivery]:
+        """Put a message before every service of this process that reads its stream; returns those it has groups for.
+
+        With `groups` only before those that read by one of these ("" for those that follow the stream).
+        """
         grouped = []
         for hosted, group in self._audience.subscribers.get(received.stream, ()):
+            if groups is not None and group not in groups:
+                continue
             delivery = Delivery(hosted, received, group, (received.stream, group, received.entry_id), root_ns)
             if group:
                 if not received.entry_id:  # control: the server numbers it when it is written
@@ -135,8 +143,12 @@ class Intake:
         delivery.key = key
 
     def show(self, entry_id: str) -> None:
-        """A control event of this id has reached its followers here."""
-        self._shown[entry_id] = None
+        """A control event of this id has reached everybody here: neither poll nor peek need bring it."""
+        for group in self._control_groups:
+            self._remember(entry_id, group)
+
+    def _remember(self, entry_id: str, group: str) -> None:
+        self._shown[entry_id, group] = None
         if len(self._shown) > _MOST_SHOWN:
             del self._shown[next(iter(self._shown))]
 
@@ -169,11 +181,13 @@ class Intake:
                 self._settlement.finished(entry)
             if state != "new":
                 return
-        elif entry.stream == CONTROL and entry.id in self._shown:
+        elif entry.stream == CONTROL and (entry.id, "") in self._shown:
             return
         received = self._decoded(entry)
         if received is None:
             return
+        if entry.stream == CONTROL:
+            self._remember(entry.id, entry.group)  # or the next peek would bring it again
         key = (entry.stream, entry.group, entry.id)
         if entry.group:
             to = self._audience.members[entry.stream, entry.group]

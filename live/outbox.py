@@ -154,6 +154,10 @@ class Pen:
         """Ask for the id that the server will give a control event: `written` returns it with `waiting`."""
         self._unnumbered[received.header.seq] = waiting
 
+    def check(self) -> None:
+        """Ask whether the name is still ours, before a write has to. Raises Fenced, BusUnavailable."""
+        self._publisher.check()
+
     def lay_ready(self) -> list[Write]:
         """Return everything that is to be written, in order; it stays until `written`.
 

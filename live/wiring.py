@@ -43,14 +43,18 @@ class Surroundings:
     metrics_port: int = 0
 
 
-def build(names: Sequence[str], around: Surroundings, clock: Clock | None = None) -> Host:
+def build(
+    names: Sequence[str], around: Surroundings, clock: Clock | None = None, machine: Clock | None = None
+) -> Host:
     """A host with the services of these names, not started. Time is the machine's unless a replay turns it.
+
+    `clock` and `machine` are given by tests and benchmarks alone.
 
     Raises LiveError when a service cannot be had as it is configured, BadReference, BusUnavailable.
     """
     settings = around.settings
     symbols = symbols_of(settings)
-    machine = SystemClock()
+    machine = machine or SystemClock()
     clock = clock or clock_of(names, settings, symbols, machine)
     name = "+".join(names)
     log = around.log_of("host")

@@ -2,7 +2,7 @@ import pytest
 
 from bus.messages import Received
 from bus.protocol import Entry
-from bus.streams import APPROVED, CONTROL, REPORTS, book
+from bus.streams import APPROVED, CANDIDATES, CONTROL, REPORTS, SCORES, book
 from live.handing import Delivery, Hosted, Ledger, Queue, Ranks, writer_of
 from tests.live.hosting import Stage, approval, fake, halt
 from tests.live.parts import received
@@ -24,14 +24,27 @@ def entry(number: int = 1) -> Entry:
 KEY = (APPROVED, "executor", "1-0")
 
 
-def test_control_overtakes_and_everything_else_keeps_its_order() -> None:
-    """First in, first out on either side."""
+def test_control_overtakes_then_candidates_and_everything_else_keeps_its_order() -> None:
+    """First in, first out among its own."""
     queue = Queue()
-    for stream, name in ((APPROVED, "a"), (CONTROL, "b"), (REPORTS, "c"), (CONTROL, "d")):
+    said = ((APPROVED, "a"), (CONTROL, "b"), (CANDIDATES, "c"), (REPORTS, "d"), (CONTROL, "e"), (CANDIDATES, "f"))
+    for stream, name in said:
         queue.put(delivery(stream, name))
-    assert [queue.take().received.header.id for _ in range(len(queue))] == ["b", "d", "a", "c"]
+    assert [queue.take().received.header.id for _ in range(len(queue))] == ["b", "e", "c", "f", "a", "d"]
     with pytest.raises(IndexError):
         queue.take()
+
+
+def test_no_candidate_overtakes_the_past() -> None:
+    """Found with kill -9 of a scorer: a candidate that came again overtook the word that it was scored already."""
+    queue = Queue()
+    queue.put(delivery(SCORES, "scored before"))
+    queue.is_past()
+    for stream, name in ((APPROVED, "a"), (CANDIDATES, "scored before, delivered again"), (CONTROL, "b")):
+        queue.put(delivery(stream, name))
+    assert len(queue) == 4
+    taken = [queue.take().received.header.id for _ in range(4)]
+    assert taken == ["b", "scored before", "scored before, delivered again", "a"]
 
 
 def test_an_entry_from_the_bus_is_handled_then_acknowledged() -> None:

@@ -133,6 +133,40 @@ def test_a_peek_brings_control_forward_and_the_poll_does_not_bring_it_twice() ->
     assert gate.taken() == []
 
 
+@pytest.mark.parametrize("group", ["", "executor"])
+def test_what_a_poll_has_brought_is_not_brought_by_a_peek(group: str) -> None:
+    """The peek has a place of its own on the stream."""
+    gate = Gate(EXECUTOR, Subscription(CONTROL, group=group))
+    gate.write(CONTROL, halt())
+    gate.intake.poll(0)
+    assert len(gate.taken()) == 1
+    gate.stage.clock.advance(seconds=0.01)
+    gate.intake.peek()
+    assert gate.taken() == []
+
+
+def test_one_that_follows_and_one_with_a_group_each_get_it_once() -> None:
+    """Whichever way brings it first."""
+    for first in ("poll", "peek"):
+        stage = Stage()
+        both = [Subscription(CONTROL), Subscription(CONTROL, group="executor")]
+        host = stage.host(fake("risk", reads=both[:1]), fake("executor", reads=both[1:]))
+        writer = stage.host(fake("ai_scorer"), name="writer")
+        only(writer, "ai_scorer").out.publish(CONTROL, halt(), message_id="h")
+        writer.step()
+        stage.clock.advance(seconds=0.01)
+        intake = host._intake
+        assert intake is not None
+        if first == "peek":
+            intake.peek()
+        host.step()
+        stage.clock.advance(seconds=0.01)
+        intake.peek()
+        host.step()
+        assert [len(only(host, name).taken) for name in ("risk", "executor")] == [1, 1]
+        assert stage.bus.depth(CONTROL, "executor").pending == 0
+
+
 def test_a_peek_is_taken_at_most_every_millisecond_and_survives_a_lost_bus() -> None:
     """The next poll tells of it."""
     gate = Gate(Subscription(CONTROL))
