@@ -131,6 +131,11 @@ class Publisher:
         return len(self._waiting)
 
     @property
+    def has_room(self) -> bool:
+        """Whether one more message that may not be dropped can wait."""
+        return self._counts[False] < self._limits[False]
+
+    @property
     def dropped(self) -> Mapping[str, int]:
         """Market messages dropped since the start, by stream; whoever reads sees the holes in their numbers."""
         return self._dropped

@@ -8,7 +8,7 @@ from bus.ids import ZERO, parse
 from bus.messages import Header, Message, Received
 from bus.protocol import Bus, Entry
 from bus.publisher import Publisher
-from bus.streams import CONTROL
+from bus.streams import CONTROL, is_market
 from live.clock import Clock
 from live.errors import Fatal
 
@@ -136,7 +136,7 @@ class Pen:
         Raises BusUnavailable when the first id of a stream cannot be had, BadMessage for one too large, and Fatal when
         more wait than may.
         """
-        if self._publisher.waiting >= MOST_DURABLE + MOST_MARKET:
+        if not (is_market(said.stream) or self._publisher.has_room):
             raise Fatal(
                 f"{self._publisher.writer}: {self._publisher.waiting} messages wait for the bus and no more may; mend "
                 "the bus and start again (what was traded is in the executor's journal)"

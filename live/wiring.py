@@ -28,6 +28,8 @@ _ADDED = ("model_sync", "signal_engine", "ai_scorer", "risk", "executor", "colle
 """Readers before the collector: nothing is said before everybody listens. They stop the other way round."""
 _BY_MARKET_TIME = ("signal_engine", "ai_scorer", "executor", "risk")
 _QUEUE_LOOK_NS = 100_000_000
+_QUEUE_REST_NS = 5_000_000_000
+"""After a look that failed: a bus that hangs must not hold up the executor's exits again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,7 @@ class Surroundings:
     metrics_port: int = 0
 
 
-def build(
-    names: Sequence[str], around: Surroundings, clock: Clock | None = None, machine: Clock | None = None
-) -> Host:
+def build(names: Sequence[str], around: Surroundings, clock: Clock | None = None, machine: Clock | None = None) -> Host:
     """A host with the services of these names, not started. Time is the machine's unless a replay turns it.
 
     `clock` and `machine` are given by tests and benchmarks alone.
@@ -122,8 +122,8 @@ class _QueueLength:
             try:
                 depth = self._bus.depth(streams.APPROVED, "executor")
                 self._length = depth.lag + depth.pending
-            except BusUnavailable:
-                pass  # the host tells of it; what is not known stays as it was
+            except BusUnavailable:  # the host tells of it; what is not known stays as it was
+                self._due_ns = self._clock.mono_ns() + _QUEUE_REST_NS
         return self._length
 
 

@@ -5,9 +5,11 @@ from bus.errors import BadMessage, BusUnavailable, Fenced
 from bus.memory import MemoryBus
 from bus.messages import Header
 from bus.streams import APPROVED, CONTROL, REPORTS
+from bus.streams import trade as prints
 from live.clock import ManualClock
-from live.outbox import Pen
-from tests.live.hosting import approval, halt, report
+from live.errors import Fatal
+from live.outbox import MOST_DURABLE, Pen
+from tests.live.hosting import approval, halt, report, trade
 from tests.live.parts import START_NS
 
 
@@ -134,3 +136,15 @@ def test_a_pen_that_was_taken_over_finds_out() -> None:
     desk.clock.advance(seconds=2)
     with pytest.raises(Fenced):
         desk.write()
+
+
+def test_who_may_not_be_dropped_waits_up_to_a_bound_and_then_the_process_ends() -> None:
+    """Reports alone fill it: a bus away for days must not take the memory with it. Market data never ends it."""
+    desk = Desk()
+    desk.say(*range(MOST_DURABLE))
+    with pytest.raises(Fatal, match="mend the bus"):
+        desk.say(MOST_DURABLE)
+    said = trade(1)
+    desk.pen.voice.publish(prints("BTCUSDT"), said, message_id="m")
+    (market,) = desk.pen.voice.take()
+    assert desk.pen.number(market).body is said

@@ -9,13 +9,15 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
+from bus.errors import BusUnavailable
 from bus.memory import MemoryBus
+from bus.protocol import Depth
 from bus.streams import APPROVED
 from config.settings import Settings
 from live.clock import ManualClock, SystemClock
 from live.errors import LiveError, RealModeRefused
 from live.host import Host
-from live.wiring import ALL, SERVICES, Surroundings, build, clock_of, symbols_of
+from live.wiring import ALL, SERVICES, Surroundings, _QueueLength, build, clock_of, symbols_of
 from market.events import BadReference
 from monitoring.metrics import Metrics
 from tests.live.parts import ROOT, START_NS, settings
@@ -130,3 +132,29 @@ def test_a_service_imports_only_what_it_needs_and_stays_small(name: str, heavy: 
     told = json.loads(done.stdout.strip().splitlines()[-1])
     assert told["heavy"] == heavy
     assert told["mib"] <= 120
+
+
+class HangingBus(MemoryBus):
+    """Its figures cost two seconds and are not had."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(lambda: START_NS // 1_000_000)
+        self.clock, self.asked = clock, 0
+
+    def depth(self, stream: str, group: str) -> Depth:
+        """As RedisBus with a server that is stopped."""
+        self.asked += 1
+        self.clock.advance(seconds=2)
+        raise BusUnavailable("no answer")
+
+
+def test_a_bus_that_hangs_does_not_hold_up_the_executor_at_every_look() -> None:
+    """How many approvals wait is asked again five seconds later; exits have the time in between."""
+    clock = ManualClock()
+    bus = HangingBus(clock)
+    length = _QueueLength(bus, clock)
+    clock.advance(seconds=1)
+    for _ in range(100):
+        assert length() == 0
+        clock.advance(seconds=0.1)
+    assert bus.asked == 2
