@@ -78,8 +78,8 @@ def _parts(folder: Path, out: Any, clock: ManualClock) -> Parts:
     )
     table = SymbolTable.load(_ROOT / "data" / "reference" / "symbols.yml")
     return Parts(
-        settings, {"BTCUSDT": table["BTCUSDT"]}, clock, out, Metrics(CollectorRegistry()), structlog.get_logger().bind(),
-        lambda: None, folder,
+        settings, {"BTCUSDT": table["BTCUSDT"]}, clock, out, Metrics(CollectorRegistry()),
+        structlog.get_logger().bind(), lambda: None, folder,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What the tests of live build services of: settings of one symbol, a clock that is turned, an output that remembers."""
+"""What the tests of live build services of: settings, a clock that is turned, an output that remembers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
