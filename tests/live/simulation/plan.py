@@ -78,7 +78,7 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
     "silence": {"silence": 0.1, "approve": 0.6, "crash": 0.0, "drop": 0.0},
     "backlog": {"stall": 0.1, "approve": 0.8, "wipe": 0.0},
     "zombies": {"mode": "real", "zombie": 0.08, "approve": 0.8, "crit": 0.0, "halt": 0.0, "drop": 0.0, "gap": 0.0},
-    "whole": {"whole": True, "zombie": 0.0, "poison": 0.0, "steps": 60},
+    "whole": {"whole": True, "zombie": 0.0, "poison": 0.0},
     "deaths": {
         "whole": True, "zombie": 0.0, "poison": 0.0, "steps": 60, "wipe": 0.0, "crash": 0.008, "upstream_crash": 0.05,
         "bus_fault": 0.0,

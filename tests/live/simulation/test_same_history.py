@@ -7,7 +7,7 @@ import sys
 from tests.live.parts import ROOT
 from tests.live.simulation.runs import run
 
-SEEDS = 20
+SEEDS = 12
 
 
 def _digests(hash_seed: str) -> list[str]:
