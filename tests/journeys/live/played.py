@@ -21,6 +21,7 @@ MID_TICKS = 600_000
 """60,000.0: what the fake exchange's orders are about."""
 VENUE_SPEED = 40
 HORIZON_NS = 400_000_000
+LOOK_EACH = 5
 LASTING_MS = 60_000
 """A TTL that outlasts every restart: what is redelivered is acted on."""
 
@@ -93,11 +94,11 @@ class Played:
         return True
 
     def play(self, holds: Callable[[], bool], what: str) -> None:
-        """Play on until something holds."""
+        """Play on until something holds; it is asked for every few steps, as it may read all there is."""
 
         def stepped() -> bool:
             self.step()
-            return holds()
+            return self._steps % LOOK_EACH == 0 and holds()
 
         wait(stepped, what)
 

@@ -5,6 +5,7 @@ import resource
 import msgspec
 
 from bus.codec import DeadLetter, decode_dead
+from bus.ids import after, parse, write
 from bus.streams import APPROVED, dead_letters
 from tests.journeys.live.flow import acting, controls, found, said, settled, trading
 from tests.journeys.live.played import LASTING_MS, Played
@@ -39,7 +40,7 @@ def test_messages_that_are_none(place: Site, market: Played) -> None:
     executor = trading(place, market)
     noise = [b"\x00noise", b"", msgspec.msgpack.encode([999, "approval", "ai_scorer", 1, 1, 0, 0, 0, "x", []])]
     for data in noise:
-        place.bus.add([(APPROVED, data, "")])
+        place.bus.add([(APPROVED, data, write(after(parse(place.bus.last_id(APPROVED)))))])
     market.play(lambda: len(letters(place)) == len(noise), "the dead letters")
     assert [letter.data for letter in letters(place)] == noise
     assert {letter.group for letter in letters(place)} == {"executor"}
