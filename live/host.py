@@ -35,6 +35,8 @@ _ROUNDS = 256
 _SETTLE_NS = 1_000_000
 _TURN_NS = 20_000_000
 _LOOK_NS = 500_000_000
+_STOOD_STILL_NS = 250_000_000
+"""A pass takes a fraction of this: after a longer one the process was stopped, or the machine was."""
 _BACKLOG = 2_000
 
 
@@ -80,7 +82,7 @@ class Host:
         self._retries: list[tuple[int, Delivery]] = []
         self._ending = False
         self._awake = threading.Event()
-        self._tick_ns = self._look_ns = 0
+        self._tick_ns = self._look_ns = self._awake_ns = 0
         self._count = 0
 
     def output(self, service: str) -> Output:
@@ -148,6 +150,7 @@ class Host:
         """
         before = self._count
         self._poll(timeout_ms)
+        self._wake_up()
         self._crash("polled")
         self._retry()
         self._drain()
@@ -291,13 +294,25 @@ class Host:
         now = self._machine.mono_ns()
         if now < self._look_ns or self._outage.is_on:
             return
-        self._look_ns = now + _LOOK_NS
         self._measures.pass_on()
+        self._check_names()
+        try:
+            if self._upkeep and self._upkeep.due():
+                self._upkeep.look()
+        except BusUnavailable as error:
+            self._lose_bus(error)
+
+    def _wake_up(self) -> None:
+        """A process that stood still may have been replaced meanwhile: it asks before it handles what it finds."""
+        before, self._awake_ns = self._awake_ns, self._machine.mono_ns()
+        if self._awake_ns - before > _STOOD_STILL_NS and not self._outage.is_on:
+            self._check_names()
+
+    def _check_names(self) -> None:
+        self._look_ns = self._machine.mono_ns() + _LOOK_NS
         try:
             for pen in self._pens.values():
                 pen.check()
-            if self._upkeep and self._upkeep.due():
-                self._upkeep.look()
         except BusUnavailable as error:
             self._lose_bus(error)
 

@@ -21,6 +21,8 @@ NAME: Final = "executor"
 JOURNAL_HALT: Final = "journal_error"
 HISTORY_NS = 5_000_000_000
 """What was said long ago is read within so long behind a start."""
+DOUBT_NS = 7_200_000_000_000
+"""By so much the sender's clock and ours may differ: a CRIT is not taken for history on the word of a clock."""
 REPEAT_NS = 60_000_000_000
 """What is told of in the same words is told again after so long: the newest events are what a restart reads."""
 SWITCH_NS = 15_000_000_000
@@ -184,7 +186,7 @@ class Controls:
         return not is_scoped and not names_another
 
     def _is_recent(self, event: ControlEvent) -> bool:
-        """Whether the cooldown that a CRIT began could still last: an older one, read after a long stop, is history.
+        """Whether the cooldown that a CRIT began could still last: one of long before, read at a start, is history.
 
         Only what the start reads again can be history. Later an old stamp says that two clocks differ, and not to act
         on it would be to trade on.
@@ -192,7 +194,7 @@ class Controls:
         if self._parts.clock.mono_ns() - self._started_ns > HISTORY_NS:
             return True
         age_ns = self._parts.clock.wall_ns() - event.at_ns
-        return age_ns <= self._parts.settings.fail_safe.cooldown_seconds * 1e9 + 1e9
+        return age_ns <= self._parts.settings.fail_safe.cooldown_seconds * 1e9 + DOUBT_NS
 
     def _halts(self) -> Iterable[Halt]:
         return self._keeper.ledger.state.halts.values()

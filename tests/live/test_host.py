@@ -341,6 +341,23 @@ def test_an_older_process_of_the_same_service_finds_out_and_ends() -> None:
         first.step()
 
 
+def test_a_process_that_stood_still_asks_for_its_name_before_it_handles_anything() -> None:
+    """What piled up meanwhile is its replacement's."""
+    stage = Stage()
+    sleeper = stage.host(fake("executor", reads=[EXECUTOR]), name="sleeper")
+    sleeper.step()
+    stage.clock.advance(seconds=0.2)
+    sleeper.step()
+    stage.host(fake("executor", reads=[EXECUTOR]), name="replacement")
+    writer = stage.host(fake("ai_scorer"), name="writer")
+    only(writer, "ai_scorer").out.publish(APPROVED, approval(1), message_id="a1")
+    writer.step()
+    stage.clock.advance(seconds=0.3)
+    with pytest.raises(Fenced):
+        sleeper.step()
+    assert only(sleeper, "executor").taken == []
+
+
 def test_stopping_publishes_what_services_say_last() -> None:
     """In the order they were added."""
     stage = Stage()

@@ -202,13 +202,21 @@ def test_crit_from_a_clock_behind_ours_counts(trading: Trading) -> None:
 
 
 def test_crit_of_before_a_long_stop_is_history(trading: Trading) -> None:
-    """What a start reads again and whose cooldown is over begins none."""
+    """What a start reads again, from long before any cooldown or difference of clocks, begins none."""
     trading.restart()
-    body = ControlEvent(
-        "ALERT", "CRIT", "", "", "risk", "risk", trading.clock.wall_ns() - 3_600_000_000_000, "", "", ""
-    )
+    age_ns = 4 * 3_600_000_000_000
+    body = ControlEvent("ALERT", "CRIT", "", "", "risk", "risk", trading.clock.wall_ns() - age_ns, "", "", "")
     trading.give(CONTROL, body, message_id="crit-1")
     assert trading.executor.status()["mode"] == "real"
+
+
+def test_crit_that_was_said_while_nobody_listened_trips_whatever_the_clocks_say(trading: Trading) -> None:
+    """An hour between the two clocks must not make it history (simulation, seed 20169)."""
+    trading.restart()
+    age_ns = 3_600_000_000_000
+    body = ControlEvent("ALERT", "CRIT", "", "", "risk", "risk", trading.clock.wall_ns() - age_ns, "", "", "")
+    trading.give(CONTROL, body, message_id="crit-2")
+    assert trading.executor.status()["mode"] == "paper"
 
 
 def test_a_person_may_ask_for_paper(trading: Trading) -> None:

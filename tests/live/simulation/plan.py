@@ -87,9 +87,6 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
     "full_disk": {"disk_full": 0.1, "approve": 0.6, "halt": 0.0},
 }  # fmt: skip
 """What a run is about: kinds of faults that it has for certain, or not at all. A seed has the theme of its number."""
-OPEN = ("zombies",)
-"""Themes that show what is not mended yet: an executor that wakes up behind its replacement may send before its host
-has looked whether its name is still its own."""
 _EVERY = ("mixed", "mixed", "silent_venue", "whole", "restarts", "mixed", "halts", "crits", "silence", "backlog")
 
 
@@ -138,6 +135,6 @@ def _mixed(seed: int) -> Plan:
         disk_full=maybe(0.03, 0.2),
         silence=maybe(0.05, 0.2),
         downtime=0.5,
-        zombie=0.0,
+        zombie=maybe(0.02, 0.2),
         weather=weather,
     )

@@ -295,7 +295,7 @@ class World:
         self._executor = self._file = None
         self._trader = Process("executor", self._born_trader, self._trader_gone)
         self._trader.deaths = self._zombie.deaths
-        self._turn(self._trader)
+        self._trader.step()  # only who has taken the name has replaced anybody
         self._wakes_ns = self.nature.true_ns + self.rng.randint(1_100, 20_000) * MS
         self._note("the executor is replaced")
 
