@@ -35,8 +35,7 @@ _ROUNDS = 256
 _SETTLE_NS = 1_000_000
 _TURN_NS = 20_000_000
 _LOOK_NS = 500_000_000
-_STOOD_STILL_NS = 250_000_000
-"""A pass takes a fraction of this: after a longer one the process was stopped, or the machine was."""
+_STOOD_STILL_NS = 250_000_000  # a pass takes a fraction of this: after a longer one the process was stopped
 _BACKLOG = 2_000
 
 
