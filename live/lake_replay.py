@@ -127,10 +127,8 @@ class LakeCollector:
         if is_first or row.flags & BOOK_RESET:
             if not is_first:
                 self._status(name, "gap", "reset", local_ns)
-                local_ns = self._last_ns[name] = local_ns + 1
             self._live.add(name)
             self._status(name, "live", "joined", local_ns)
-            local_ns = self._last_ns[name] = local_ns + 1
         image = BookImage(
             name, exchange_ns, local_ns, row.sequence, row.flags | (BOOK_RESET if is_first else 0),
             row.bid_ticks, row.bid_lots, row.ask_ticks, row.ask_lots,

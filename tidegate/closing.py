@@ -67,6 +67,8 @@ def on_paper(run: PaperRun) -> Table:
     )
     for words, value in _paper_rows(shown):
         table.add_row(words, value)
+    table.add_row("what a trade can bring", run.costs)
+    table.add_row("rows scored live that the lake gives otherwise", run.skew)
     speed = run.market_seconds / run.wall_seconds
     table.add_row("market handled in", f"{run.wall_seconds:.0f} s with start and stop, {speed:.0f} times real time")
     table.add_row("journal", str(run.folder / "live" / "executor" / "executor.journal"))
@@ -120,7 +122,8 @@ def where_to_look(source: Path | None) -> list[str]:
     """The lines that say how to open the pages, and what to look at there."""
     return [
         "",
-        f"[bold]make up{f' SOURCE={source}' if source else ''}[/] opens both pages on this machine:",
+        f"[bold]make up{f' SOURCE={source}' if source else ''}[/] opens both pages and keeps live trading on paper:",
         "  Dagster http://127.0.0.1:3000  lineage, checks, partitions; the pictures are in model_card",
         "  MLflow  http://127.0.0.1:5000  Models > signal_scorer; each run holds card/, bundle/ and its metrics",
+        "  live    python -m tidegate status --watch, in another terminal (.venv/bin/python has what it needs)",
     ]

@@ -31,13 +31,18 @@ _MINUTES = 60.0
 
 @dataclass(frozen=True, slots=True)
 class PaperRun:
-    """What the services showed at the end, how much market they handled, and how long that took."""
+    """What the services showed at the end, how much market they handled, and how long that took.
+
+    `skew` says how the rows that were scored live compare with those the lake gives, `costs` what a round trip pays.
+    """
 
     scrape: Scrape
     market: str
     market_seconds: float
     wall_seconds: float
     folder: Path
+    skew: str
+    costs: str
 
 
 def run(
@@ -60,7 +65,30 @@ def run(
         stack.wait_for(["ai_scorer", "executor", "risk"], _READY_SECONDS)
         scrape = _watch(console, stack)
     seconds = time.perf_counter() - started
-    return PaperRun(scrape, market, 60.0 * float(environ["FEED_MINUTES"]), seconds, var)
+    day = date.fromisoformat(environ["FEED_START"][:10])
+    market_seconds = 60.0 * float(environ["FEED_MINUTES"])
+    return PaperRun(scrape, market, market_seconds, seconds, var, skew_of(settings, day), costs_of(settings))
+
+
+def skew_of(settings: Settings, day: date) -> str:
+    """Compare the rows that live scored on a day with those the lake gives, bit for bit, and say what came of it."""
+    from archive.store import Lake
+    from pipelines.partitions import Cell
+    from pipelines.skew import compare
+
+    found = [compare(Lake(settings.paths.lake), Cell(day, name)) for name in settings.market.symbols]
+    if strange := [each.problem for each in found if not each.is_comparable]:
+        return f"cannot be compared: {strange[0]}"
+    return f"{sum(each.differing for each in found):,} of {sum(each.rows for each in found):,}"
+
+
+def costs_of(settings: Settings) -> str:
+    """The target of a trade beside what a round trip pays: in by the maker's fee, out by the taker's."""
+    from market.symbols import SymbolTable
+
+    table = SymbolTable.load(settings.paths.symbols)
+    fees = {table[name].maker_fee_bps + table[name].taker_fee_bps for name in settings.market.symbols}
+    return f"target {settings.label.tp_pct * 1e4:.1f} bps, fees {max(fees):.1f} bps a round trip"
 
 
 def make_active(settings: Settings, store: "ModelStore", version: "Version") -> None:

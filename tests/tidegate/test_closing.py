@@ -38,7 +38,10 @@ def paper_run(*, traded: bool = True) -> PaperRun:
         for seconds in (0.0015, 0.0015):
             metrics.tick_to_approval_seconds.observe(seconds)
         metrics.messages_refused_total.labels("sig:candidates", "version").inc(3)
-    return PaperRun(Scrape(metrics.render()), "60 simulated minutes of 2026-01-08", 3_600.0, 30.0, Path("/var/demo"))
+    return PaperRun(
+        Scrape(metrics.render()), "60 simulated minutes of 2026-01-08", 3_600.0, 30.0, Path("/var/demo"),
+        skew="0 of 6,960", costs="target 4.8 bps, fees 7.0 bps a round trip",
+    )  # fmt: skip
 
 
 OUTCOME = Outcome(

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
+from archive.store import Lake
 from registry.store import ModelStore
 from registry.versions import Version
 from tests.bus.servers import needs_redis
@@ -15,7 +16,7 @@ from tests.live.mirrors import Models
 from tests.live.parts import settings
 from tests.live.registries import FakeRegistry
 from tidegate.live_stack import StackError
-from tidegate.paper_run import make_active, replay_of, run
+from tidegate.paper_run import costs_of, make_active, replay_of, run, skew_of
 
 Knobs = dict[str, dict[str, Any]]
 
@@ -106,3 +107,15 @@ def test_the_run_trades_on_paper_and_leaves_what_it_showed(tmp_path: Path, monke
     assert shown.total("scores_total") == shown.total("candidates_total")
     assert shown.total("approvals_total") > 0
     assert not (tmp_path / "var" / "live").joinpath("executor").exists(), "the demo's state is its own"
+
+
+def test_what_a_trade_can_bring_stands_beside_what_it_pays() -> None:
+    """In by the maker's fee, out by the taker's, of the dearest symbol."""
+    assert costs_of(settings({"label": {"tp_pct": 0.001}})) == "target 10.0 bps, fees 7.0 bps a round trip"
+
+
+def test_a_day_on_which_nothing_was_scored_has_no_skew(tmp_path: Path) -> None:
+    """Nothing of nothing, and no error."""
+    Lake.create(tmp_path / "lake")
+    nothing = settings({"paths": {"lake": str(tmp_path / "lake")}})
+    assert skew_of(nothing, date(2026, 1, 8)) == "0 of 0"
