@@ -1,4 +1,5 @@
 import io
+import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -88,7 +89,7 @@ def test_the_run_trades_on_paper_and_leaves_what_it_showed(tmp_path: Path, monke
     store, version, models = trained(tmp_path)
     knobs: Knobs = {
         "registry": {"mirror": str(models.root)}, "feed": {"minutes": 3.0},
-        "paths": {"var": tmp_path / "var"}, "market": {"last_day": date(2026, 1, 7)},
+        "paths": {"var": tmp_path / "var", "lake": str(tmp_path / "lake")}, "market": {"last_day": date(2026, 1, 7)},
     }  # fmt: skip
     for name, value in overrides(tmp_path).items():
         monkeypatch.setenv(name, value)
@@ -100,6 +101,7 @@ def test_the_run_trades_on_paper_and_leaves_what_it_showed(tmp_path: Path, monke
     assert "live on paper over 3 simulated minutes of 2026-01-08" in screen.getvalue()
     assert found.market_seconds == 180.0
     assert found.wall_seconds > 0
+    assert re.fullmatch(r"0 of \d\d+", found.skew), "what live scored is what the recorder's lake gives"
     assert found.folder == tmp_path / "var" / "demo"
     assert not stale.read_bytes().startswith(b"a run")
     shown = found.scrape
