@@ -120,8 +120,5 @@ def seconds_until(question: Callable[[], object], deadline: float, what: str) ->
         AssertionError: it was not within `deadline` seconds.
     """
     started = time.monotonic()
-    while not question():
-        if time.monotonic() - started > deadline:
-            raise AssertionError(f"waited {deadline:.0f} s for {what}, in vain")
-        time.sleep(0.01)
+    until(lambda: question() or None, deadline, what, pause_seconds=0.01)
     return time.monotonic() - started
