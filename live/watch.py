@@ -25,6 +25,7 @@ from live.positions import Positions
 from live.service import Parts
 from live.touches import Row
 from market.symbols import Symbol
+from monitoring.metrics import FAIL_SAFE_REASONS
 
 BY: Final = "risk"
 REASONS: Final = (
@@ -140,7 +141,7 @@ class Watch:
         self._say(Call("ALERT", "WARN", reason, text, symbol), self._parts.clock.wall_ns())
 
     def resumed(self, event: ControlEvent) -> None:
-        """An operator's RESUME: what it names (or everything, when it names no guard) begins anew."""
+        """An operator's RESUME: what it names begins anew, everything when it names no halt at all."""
         for key in list(self.halts):
             if _is_named(event, *key):
                 self._release(key)
@@ -228,9 +229,10 @@ _Guard = PrecisionGuard | TradeRateGuard | PnlGuard | VolatilityGuard | Liquidat
 
 
 def _is_named(event: ControlEvent, reason: str, symbol: str, route: str) -> bool:
-    """Whether a RESUME means a halt: a reason that is no guard's means all; symbol and route narrow it when given."""
-    return (
-        (event.reason == reason or event.reason not in REASONS)
-        and event.symbol in ("", symbol)
-        and event.route in ("", route)
-    )
+    """Whether a RESUME means a halt of ours; symbol and route narrow it when given.
+
+    A reason that is nobody's (empty, or a person's own words), and `operator`, mean all; another service's means its
+    own halt and none of ours.
+    """
+    means_all = event.reason == "operator" or event.reason not in FAIL_SAFE_REASONS
+    return (event.reason == reason or means_all) and event.symbol in ("", symbol) and event.route in ("", route)

@@ -150,6 +150,16 @@ def test_only_a_person_resumes(tmp_path: Path) -> None:
     assert stage.risk.status()["halts"] == []
 
 
+def test_lifting_a_halt_of_another_service_resets_no_guard_of_risk(tmp_path: Path) -> None:
+    """An operator who clears an order mismatch has not looked at the day's loss."""
+    stage = Stage(tmp_path, {"risk": {"max_loss": 10.0}})
+    stage.say(report("closed", 1, net=-11.0))
+    stage.say(control("RESUME", "order_mismatch", by="operator:ada"))
+    assert len(stage.risk.status()["halts"]) == 1
+    stage.say(control("RESUME", "", by="operator:ada"))
+    assert stage.risk.status()["halts"] == []
+
+
 def test_a_restart_knows_what_is_held(tmp_path: Path) -> None:
     """The position an earlier run saw is watched on; its exit, told to the new one, makes it flat and not short."""
     knobs = {"sizing": {"leverage": 50.0}, "gates": {"near_liq_bps": 100.0}}
