@@ -20,6 +20,8 @@ ReportKind = Literal[
     "dropped", "accepted", "refused", "unknown", "resolved", "partial", "filled", "canceled", "expired", "closed"
 ]
 Leg = Literal["entry", "exit"]
+Trial = Literal["shadow", "canary", "active"]
+Decision = Literal["promote", "hold", "roll_back"]
 
 
 class Body(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -117,7 +119,12 @@ class Judgement(Body, frozen=True):
 
 
 class Score(Body, frozen=True):
-    """Every judgement of one candidate, and the very row that was scored (as in Candidate)."""
+    """Every judgement of one candidate, and the very row that was scored (as in Candidate).
+
+    `canary_fraction` is the share the canary had of such signals when this one was routed (0 without a canary), `salt`
+    the one it was drawn by: both belong to the rollout of that moment, so a canary's evidence can be told from that of
+    another one.
+    """
 
     candidate_id: str
     symbol: str
@@ -133,6 +140,7 @@ class Score(Body, frozen=True):
     schema_hash: str
     session_ns: int
     row: bytes
+    salt: str = ""
 
 
 class Approval(Body, frozen=True):
@@ -196,6 +204,7 @@ class Report(Body, frozen=True):
 class Outcome(Body, frozen=True):
     """How a candidate ended by the triple barrier, traded or not; `outcome` is market.labels' TARGET, STOP, TIMEOUT.
 
+    `canary_fraction` and `salt` are those of its score.
     `gross_bps` and `net_bps` as in market.labels, at the touch of the candidate. `markouts_bps` are the mid's moves in
     the candidate's direction after 100, 500 and 1,000 ms (NaN where the book was not live).
     """
@@ -212,6 +221,46 @@ class Outcome(Body, frozen=True):
     net_bps: float
     markouts_bps: list[float]
     judgements: list[Judgement]
+    canary_fraction: float = 0.0
+    salt: str = ""
+
+
+class Breach(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """One limit that the evidence is beyond. `reason` is one of monitoring.metrics.ROLLBACK_REASONS, or such a one with
+    a feature's name behind it (psi_feature_NAME)."""
+
+    reason: str
+    value: float
+    limit: float
+    text: str
+
+
+class Verdict(Body, frozen=True):
+    """What the evidence of one trial says at a moment: risk says it when it changes, and every few seconds.
+
+    A trial is a shadow beside the active version (`shadow`), a canary (`canary`), or the active version itself, watched
+    after its promotion and for as long as it trades (`active`). `version` is the one on trial, `against` the one it is
+    held against, 0 without one. `observed` are breaches of gates that only watch. `numbers` and `limits` hold what was
+    compared, by name; `budget_used` is the share of the false-rollback budget spent so far. `since_ns` is when the
+    trial began, `salt` its canary's, `epoch` that of the rollout seen by risk. `signal_ns` is the time of the message
+    that led to this decision.
+    """
+
+    trial: Trial
+    decision: Decision
+    version: int
+    model_id: str
+    against: int
+    epoch: int
+    salt: str
+    breaches: list[Breach]
+    observed: list[Breach]
+    numbers: dict[str, float]
+    limits: dict[str, float]
+    budget_used: float
+    since_ns: int
+    signal_ns: int
+    at_ns: int
 
 
 class ControlEvent(Body, frozen=True):
@@ -230,8 +279,9 @@ class ControlEvent(Body, frozen=True):
 
 
 Message = (
-    BookImage | BookStatus | MarketTrade | MarkPrice | Candidate | Score | Approval | Report | Outcome | ControlEvent
-)
+    BookImage | BookStatus | MarketTrade | MarkPrice | Candidate | Score | Approval | Report | Outcome | Verdict
+    | ControlEvent
+)  # fmt: skip
 
 KINDS: dict[str, type[Body]] = {
     "book": BookImage,
@@ -243,6 +293,7 @@ KINDS: dict[str, type[Body]] = {
     "approval": Approval,
     "report": Report,
     "outcome": Outcome,
+    "verdict": Verdict,
     "control": ControlEvent,
 }
 """The name of every kind on the wire."""

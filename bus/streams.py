@@ -11,9 +11,10 @@ SCORES: Final = "sig:scores"
 APPROVED: Final = "sig:approved"
 REPORTS: Final = "exec:reports"
 OUTCOMES: Final = "eval:outcomes"
+VERDICTS: Final = "eval:verdicts"
 CONTROL: Final = "control:events"
 
-DURABLE: Final = (CANDIDATES, SCORES, APPROVED, REPORTS, OUTCOMES, CONTROL)
+DURABLE: Final = (CANDIDATES, SCORES, APPROVED, REPORTS, OUTCOMES, VERDICTS, CONTROL)
 """Never cut by length: the janitor trims only what every group has acknowledged."""
 
 

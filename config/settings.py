@@ -34,6 +34,7 @@ from config.live_sections import (
     Warmup,
 )
 from config.loading import Tree, read, shown_path
+from config.release_sections import Release
 from config.sections import (
     Backfill,
     Candidate,
@@ -76,6 +77,7 @@ class Settings(Section):
     recorder: Recorder = Field(default_factory=Recorder)
     signals: Signals = Field(default_factory=Signals)
     rollout: Rollout = Field(default_factory=Rollout)
+    release: Release = Field(default_factory=Release)
     model_sync: ModelSync = Field(default_factory=ModelSync)
     warmup: Warmup = Field(default_factory=Warmup)
     gates: Gates = Field(default_factory=Gates)

@@ -41,7 +41,13 @@ FAIL_SAFE_REASONS = (
     "poison_message", "grid_changed", "delisted", "beyond_int32", "operator", "other",
 )  # fmt: skip
 """Why the executor falls to paper, and what control events name; `other` stands for what this list does not know."""
-ROLLBACK_REASONS = ("winrate_delta", "onnx_parity_fail", "psi_feature", "ks_feature", "calibration", "operator")
+ROLLBACK_REASONS = (
+    "winrate_delta", "winrate_seq", "onnx_parity_fail", "psi_feature", "ks_feature", "calibration", "throughput",
+    "markout", "fill_rate", "post_promotion", "precision_halt", "external_move", "operator", "other",
+)  # fmt: skip
+"""Why a version is withdrawn. psi_feature_NAME and ks_feature_NAME name the feature behind psi_feature, ks_feature."""
+TRIALS = ("shadow", "canary", "active")
+DECISIONS = ("promote", "hold", "roll_back")
 ORDER_STATES = ("accepted", "refused", "unknown", "resolved", "partial", "filled", "canceled", "expired")
 OUTCOMES = ("target", "stop", "timeout", "unresolved")
 CONTROL_EVENTS = ("MODE_SWITCH", "ROLLBACK", "PROMOTION", "HALT", "RESUME", "ALERT")
@@ -76,6 +82,7 @@ class Metrics:
             ("Streams and services", self._declare_bus),
             ("Models and signals", self._declare_models),
             ("Quality", self._declare_quality),
+            ("Release", self._declare_release),
             ("Execution", self._declare_execution),
             ("Gates, halts and modes", self._declare_guards),
         ):
@@ -182,6 +189,42 @@ class Metrics:
         )
         self.outcomes_total = self._counter("outcomes_total", "Candidates resolved.", "route", "outcome")
         self.outcomes_unresolved = self._gauge("outcomes_unresolved", "Candidates whose barrier is still open.")
+
+    def _declare_release(self) -> None:
+        self.registry_divergence = self._gauge(
+            "registry_divergence", "1 while journal, mirror, registry and scorers do not name the same versions."
+        )
+        self.registry_epoch = self._gauge("registry_epoch", "Epoch of the newest committed move of the registry.")
+        self.release_decision = self._gauge(
+            "release_decision", "1 for what the evidence of a trial says now.", "trial", "decision"
+        )
+        self.release_evidence = self._gauge(
+            "release_evidence",
+            "Evidence against, or for, the version on trial; acted on at its limit.",
+            "trial",
+            "test",
+        )
+        self.release_evidence_limit = self._gauge(
+            "release_evidence_limit", "The evidence at which is acted.", "trial", "test"
+        )
+        self.release_sample = self._gauge("release_sample", "Matured signals that a trial has counted.", "trial")
+        self.release_gap = self._gauge(
+            "release_gap", "Win rate of the canary less the active's, with its always-valid bounds.", "bound"
+        )
+        self.release_budget_used = self._gauge(
+            "release_budget_used", "Share of the false-rollback budget that a trial has spent.", "trial"
+        )
+        self.gate_breached = self._gauge(
+            "gate_breached", "1 while a release gate is beyond its limit.", "trial", "gate"
+        )
+        self.drift_effective_rows = self._gauge(
+            "drift_effective_rows", "Independent rows that the drift window is worth; under 200 it is not armed.",
+            "feature",
+        )  # fmt: skip
+        self.drift_armed = self._gauge("drift_armed", "1 while a feature's drift gate is armed.", "feature")
+        self.rollback_signal_to_effect_seconds = self._histogram(
+            "rollback_signal_to_effect_seconds", "From the message that gave it away to the canary fenced."
+        )
 
     def _declare_execution(self) -> None:
         for horizon_ms in (100, 500, 1000):
