@@ -26,6 +26,7 @@ from pathlib import Path
 
 from bus.client import RedisBus, open_bus
 from bus.errors import BusError, BusUnavailable
+from bus.heartbeats import SILENT_SECONDS, read
 from bus.server import serve, shut_down
 from bus.wake import Wake
 from config.errors import SettingsError
@@ -34,7 +35,6 @@ from live import logs
 from live.claims import claimed
 from live.clock import SystemClock
 from live.errors import LiveError
-from live.heartbeats import SILENT_SECONDS, read
 from live.host import Host
 from live.wiring import ALL, SERVICES, Surroundings, build
 from market.events import MarketError

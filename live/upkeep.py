@@ -5,9 +5,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bus.heartbeats import EVERY_SECONDS, Heartbeat, read, write
 from bus.protocol import Bus
 from live.clock import Clock, SystemClock
-from live.heartbeats import EVERY_SECONDS, Heartbeat, read, write
 from live.logs import Log
 from live.service import Service
 from monitoring.metrics import Metrics

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bus.client import RedisBus, open_bus
 from bus.errors import BusUnavailable
+from bus.heartbeats import Heartbeat, read
 from bus.server import serve
-from live.heartbeats import Heartbeat, read
 from monitoring.scrape import Scrape, ScrapeError
 from tidegate.environment import ROOT
 

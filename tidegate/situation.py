@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from bus.codec import decode
 from bus.errors import BusError
+from bus.heartbeats import SILENT_SECONDS, Heartbeat, read
 from bus.messages import ControlEvent
 from bus.protocol import Bus
 from bus.streams import CONTROL
-from live.heartbeats import SILENT_SECONDS, Heartbeat, read
 
 SERVICES = ("collector", "recorder", "signal_engine", "ai_scorer", "executor", "risk", "model_sync")
 _EVENTS = 6

@@ -19,11 +19,11 @@ from rich.text import Text
 
 from bus.codec import decode
 from bus.errors import BusError
+from bus.heartbeats import read
 from bus.messages import Approval, Candidate, Outcome, Report, Score
 from bus.protocol import Bus
 from bus.streams import APPROVED, CANDIDATES, OUTCOMES, REPORTS, SCORES
 from config.settings import Settings
-from live.heartbeats import read
 from tidegate.streams import NoStreams, opened
 from tidegate.wording import age, clock_time
 

@@ -15,9 +15,9 @@ import pytest
 
 from bus.client import RedisBus
 from bus.errors import BusError
+from bus.heartbeats import Heartbeat, read
 from bus.server import running, shut_down
 from live.__main__ import main
-from live.heartbeats import Heartbeat, read
 from monitoring.scrape import Scrape
 from tests.journeys.waiting import until
 from tests.live.parts import ROOT

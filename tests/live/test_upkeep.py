@@ -1,8 +1,8 @@
 from typing import Any
 
+from bus.heartbeats import read
 from bus.messages import Received
 from bus.streams import APPROVED
-from live.heartbeats import read
 from live.service import Subscription
 from monitoring.scrape import Scrape
 from tests.live.hosting import Fake, Stage, approval, fake, only

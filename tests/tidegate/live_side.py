@@ -7,11 +7,11 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from bus.codec import encode
+from bus.heartbeats import Heartbeat, write
 from bus.memory import MemoryBus
 from bus.messages import VERSION, Approval, Candidate, ControlEvent, Header, Judgement, Message, Outcome, Report, Score
 from bus.publisher import Publisher
 from bus.streams import APPROVED, CANDIDATES, CONTROL, OUTCOMES, REPORTS, SCORES
-from live.heartbeats import Heartbeat, write
 
 NOW_NS = 1_767_787_200_000_000_000
 """2026-01-07T12:00:00Z."""

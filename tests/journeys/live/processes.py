@@ -16,8 +16,8 @@ from typing import Any
 
 from bus.client import RedisBus
 from bus.errors import BusUnavailable
+from bus.heartbeats import Heartbeat, read
 from config.settings import Settings, load
-from live.heartbeats import Heartbeat, read
 from monitoring.scrape import Scrape
 from tests.bus.servers import RealServer, real_server
 from tests.journeys.waiting import until

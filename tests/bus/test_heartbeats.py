@@ -1,5 +1,5 @@
+from bus.heartbeats import KEPT_SECONDS, Heartbeat, read, write
 from bus.memory import MemoryBus
-from live.heartbeats import KEPT_SECONDS, Heartbeat, read, write
 
 BEAT = Heartbeat(
     service="risk", at_ns=5, started_ns=1, pid=7, state="running", ready=True, metrics_port=9104,
