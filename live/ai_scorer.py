@@ -17,7 +17,7 @@ from bus.messages import Approval, Candidate, ControlEvent, ModelSlot, Received,
 from bus.streams import APPROVED, CANDIDATES, CONTROL, SCORES
 from live.candidate_check import REASONS, Reason, Wanted, features, refusal
 from live.judging import Panel, approval, judge
-from live.model_slots import Change, Engine, Load, LoadedModel, ModelSlots, Refusal
+from live.model_slots import Change, Engine, Load, LoadedModel, ModelSlots, Refusal, severity_of
 from live.rollout import Rollout, RolloutWatch
 from live.routing import RealizedShare
 from live.service import Parts, Subscription
@@ -94,7 +94,7 @@ class AiScorer:
             elif known.approved and body.id not in self._approved:
                 self._approve_late(body, known)
         elif isinstance(body, ControlEvent):
-            self._heed(body)
+            self._heed(body, received.header.received_ns)
         elif isinstance(body, Score):
             _remember(self._scores, body.candidate_id, body)
         elif isinstance(body, Approval):
@@ -217,12 +217,22 @@ class AiScorer:
         shadow = self._slots.model("shadow")
         self._inform("canary", shadow if before.has_canary else None, shadow if rollout.has_canary else None)
 
-    def _heed(self, event: ControlEvent) -> None:
-        """Withdraw the canary at once when somebody says so."""
+    def _heed(self, event: ControlEvent, signal_ns: int) -> None:
+        """Withdraw the canary at once when somebody says so.
+
+        `signal_ns` is when the message arrived that gave the canary away, 0 where a person or a pipeline says it.
+        """
         is_fence = event.event == "ROLLBACK" or (event.event == "HALT" and event.route == "canary")
-        if is_fence and self._watch.fence(event.reason, event.at_ns):
-            self._parts.log.warning("canary_fenced", reason=event.reason, by=event.by)
-            self._roll()
+        if not is_fence:
+            return
+        had_canary = self._rollout.has_canary
+        if not self._watch.fence(event.reason, event.at_ns):
+            return
+        self._parts.log.warning("canary_fenced", reason=event.reason, by=event.by)
+        self._roll()
+        if had_canary and not self._rollout.has_canary:
+            took_ns = self._parts.clock.wall_ns() - (signal_ns or event.at_ns)
+            self._parts.metrics.rollback_signal_to_effect_seconds.observe(max(0, took_ns) / 1e9)
 
     def _throw_out_shadow(self, error: Exception) -> None:
         """A shadow that fails while it scores does so no more; another version may take its place."""
@@ -231,7 +241,7 @@ class AiScorer:
         if shadow is not None:
             self._inform("shadow", shadow, None)
             self._inform("canary", shadow if self._rollout.has_canary else None, None)
-            self._alert("CRIT", ("shadow", shadow.id, "failed"), f"shadow {shadow.id} failed to score: {error!r}")
+            self._alert("WARN", ("shadow", shadow.id, "failed"), f"shadow {shadow.id} failed to score: {error!r}")
 
     def _show(self, change: Change) -> None:
         """Count a change of the models, and tell of it."""
@@ -241,7 +251,7 @@ class AiScorer:
             if change.reason == "parity":
                 metrics.onnx_parity_fail_total.inc()
             text = f"{slot}: {change.bundle} refused ({change.reason}), the one before stays: {change.text}"
-            self._alert("CRIT", (slot, change.bundle, change.reason), text)
+            self._alert(severity_of(slot), (slot, change.bundle, change.reason), text)
             return
         metrics.model_swaps_total.labels(slot).inc()
         self._inform(slot, change.before, change.now)

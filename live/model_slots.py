@@ -15,6 +15,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from bus.messages import Severity
 from live.errors import ModelRefused
 from live.worker import Run
 from market.barriers import BarrierRule
@@ -222,6 +223,11 @@ def reason_of(error: RegistryError) -> str:
     if isinstance(error, CorruptBundle | BadCard | BadGraph | WrongBundle):
         return "corrupt"
     return "unreadable"
+
+
+def severity_of(slot: str) -> Severity:
+    """How grave a bundle is that may not score: only the active slot's puts what trades in doubt."""
+    return "CRIT" if slot == "active" else "WARN"
 
 
 def _known(root: Path, folder: Path) -> tuple[int, ManifestEntry | None]:

@@ -55,10 +55,13 @@ class Live:
         self.parts.clock.advance_to(body.local_ns + 2_000_000)
         self.scorer.handle(received(CANDIDATES, body, published_ns=body.local_ns + 1_000_000))
 
-    def hear(self, event: str, route: str = "", at_ns: int = 0, reason: str = "winrate_delta") -> None:
-        """Hand over a control event."""
+    def hear(
+        self, event: str, route: str = "", at_ns: int = 0, reason: str = "winrate_delta", signal_ns: int = 0
+    ) -> None:
+        """Hand over a control event; `signal_ns` is the arrival of what it is about."""
         body = ControlEvent(event, "WARN", "", "", reason, "risk", at_ns or self.parts.clock.wall_ns(), "", route, "")  # type: ignore[arg-type]
-        self.scorer.handle(received(CONTROL, body))
+        found = received(CONTROL, body)
+        self.scorer.handle(found._replace(header=found.header._replace(received_ns=signal_ns)))
 
     def told(self, severity: str) -> list[str]:
         """The texts of its alerts."""
@@ -221,6 +224,19 @@ def test_however_loading_and_messages_interleave(tmp_path_factory: pytest.TempPa
     assert approvals == {each.candidate_id: each.judgements[0].version for each in scores if each.approved}
 
 
+def test_a_damaged_shadow_stops_nobody(models: Models, begin: Callable[..., Live]) -> None:
+    """WARN: what trades is not in doubt."""
+    models.put("active", 1, tau=0.0)
+    live = begin()
+    path = models.put("shadow", 2) / MODEL_FILE
+    path.write_bytes(path.read_bytes()[:-1])
+    live.turn()
+    live.give(candidate(0))
+    assert (len(live.told("WARN")), live.told("CRIT")) == (1, [])
+    assert live.metric("model_swap_refused_total", slot="shadow", reason="corrupt") == 1
+    assert len(live.out.of(Approval)) == 1
+
+
 @pytest.mark.parametrize(("name", "reason"), [(MODEL_FILE, "corrupt"), (GOLDEN_FILE, "corrupt")])
 def test_a_damaged_bundle_is_refused_once_said_and_the_old_one_stays(
     models: Models, begin: Callable[..., Live], name: str, reason: str
@@ -312,6 +328,24 @@ def test_a_withdrawn_canary_is_off_with_the_next_message(
     assert [each.route for each in live.out.of(Score)] == ["canary", after, after, "canary"]
 
 
+def test_how_long_a_canary_took_to_be_fenced_is_measured_once(models: Models, begin: Callable[..., Live]) -> None:
+    """From the arrival of what gave it away; from the word itself where nothing arrived. Not where there is none."""
+    models.put("active", 1)
+    models.put("shadow", 2)
+    write(models.root, state(1))
+    live = begin(rollout={**CANARY, "canary_fraction": 1.0})
+    live.turn(ns=SECOND_NS)
+    live.hear("HALT", "canary", signal_ns=START_NS + SECOND_NS // 2)
+    live.hear("ROLLBACK")
+    assert live.metric("rollback_signal_to_effect_seconds_count") == 1
+    assert live.metric("rollback_signal_to_effect_seconds_sum") == 0.5
+    write(models.root, state(2))
+    live.turn()
+    live.hear("HALT", "canary")
+    assert live.metric("rollback_signal_to_effect_seconds_count") == 2
+    assert live.metric("rollback_signal_to_effect_seconds_sum") == 0.5
+
+
 def test_a_rollout_that_cannot_be_read_is_off_and_said_once(models: Models, begin: Callable[..., Live]) -> None:
     """All paper."""
     models.put("active", 1)
@@ -327,7 +361,7 @@ def test_a_rollout_that_cannot_be_read_is_off_and_said_once(models: Models, begi
 
 
 def test_a_shadow_that_fails_is_thrown_out(models: Models, begin: Callable[..., Live]) -> None:
-    """CRIT once; the active model has judged that very candidate, and goes on."""
+    """WARN once; the active model has judged that very candidate, and goes on."""
     models.put("active", 1, tau=0.0)
     models.put("shadow", 2)
     live = begin()
@@ -338,7 +372,7 @@ def test_a_shadow_that_fails_is_thrown_out(models: Models, begin: Callable[..., 
     live.give(candidate(1))
     assert [[j.slot for j in each.judgements] for each in live.out.of(Score)] == [["active"], ["active"]]
     assert len(live.out.of(Approval)) == 2
-    assert len(live.told("CRIT")) == 1
+    assert (len(live.told("WARN")), live.told("CRIT")) == (1, [])
     assert "shadow" not in live.scorer.status()["models"]
 
 
