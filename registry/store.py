@@ -9,13 +9,12 @@ checks and then writes does so under one file lock.
 
 import json
 import logging
-import math
 import os
 import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from functools import cached_property
@@ -26,6 +25,7 @@ from registry.bundle import stamp_bundle, verify_bundle
 from registry.card import ModelCard
 from registry.errors import AliasMoved, RegistryError, StoreUnavailable, UnknownVersion
 from registry.files import locked
+from registry.staging import check_metrics, stage
 from registry.versions import TrainingData, Version
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ class ModelStore:
         A run that cannot be recorded whole is marked FAILED. Raises RegistryError naming a metric that is not finite,
         an artifact that is missing or points outside the run, or what MLflow refused.
         """
-        _check_metrics(metrics)
+        check_metrics(metrics)
         with tempfile.TemporaryDirectory(prefix="tidegate-run-") as staged, self._refusing("record the training run"):
-            _stage(artifacts, Path(staged))
+            stage(artifacts, Path(staged))
             run_id = str(self._client.create_run(self._experiment_id, tags=dict(tags), run_name=run_name).info.run_id)
             try:
                 self._log_values(run_id, parameters, metrics)
@@ -113,6 +113,27 @@ class ModelStore:
                 raise
             self._client.set_terminated(run_id)
             return run_id
+
+    def add_to_run(
+        self,
+        run_id: str,
+        *,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        artifacts: Mapping[str, Path | bytes | str],
+    ) -> None:
+        """Add to a finished run what was found out later; metrics keep their history, artifacts are replaced.
+
+        Versions are compared by their runs, so what live says of a version belongs beside what training said. Raises
+        RegistryError as log_training_run does, and before anything is written when a metric or artifact is at fault.
+        """
+        check_metrics(metrics)
+        with tempfile.TemporaryDirectory(prefix="tidegate-run-") as staged, self._refusing(f"add to run {run_id}"):
+            stage(artifacts, Path(staged))
+            self._client.log_artifacts(run_id, staged)
+            self._log_values(run_id, {}, metrics)
+            for key, value in tags.items():
+                self._client.set_tag(run_id, key, value)
 
     def register(self, bundle_folder: Path, run_id: str, tags: Mapping[str, str] | None = None) -> Version:
         """Verify a bundle, store it with its run and return the new version, in state `candidate`, without an alias.
@@ -351,28 +372,6 @@ def _why_not_opened(tracking_uri: str, said: str) -> str:
             f"{tracking_uri}'"
         )
     return f"MLflow at {tracking_uri} cannot be opened: {said}"
-
-
-def _check_metrics(metrics: Mapping[str, float]) -> None:
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            raise RegistryError(f"metric {name} is {value}; leave out what could not be measured")
-
-
-def _stage(artifacts: Mapping[str, Path | bytes | str], folder: Path) -> None:
-    """Lay the artifacts out as they shall stand in the run."""
-    for key, content in artifacts.items():
-        target = (folder / key).resolve()
-        if not target.is_relative_to(folder.resolve()) or target == folder.resolve():
-            raise RegistryError(f"artifact {key!r} does not name a place inside the run; use a relative path")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, Path):
-            if not content.exists():
-                raise RegistryError(f"artifact {key!r}: {content} does not exist; materialize what makes it first")
-            copy: Callable[[Path, Path], object] = shutil.copytree if content.is_dir() else shutil.copyfile
-            copy(content, target)
-        else:
-            target.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def _card_tags(card: ModelCard) -> dict[str, str]:

@@ -112,6 +112,22 @@ def _client(store: ModelStore) -> MlflowClient:
     return MlflowClient(store.tracking_uri, store.tracking_uri)
 
 
+def test_what_is_found_out_later_is_added_to_the_run(store: ModelStore, tmp_path: Path) -> None:
+    """Beside what the training said; a metric told again keeps its history, an artifact is replaced."""
+    run_id = _run(store)
+    for value, page in ((0.25, "first"), (0.20, "second")):
+        store.add_to_run(run_id, metrics={"live_brier": value}, tags={"live": "yes"}, artifacts={"live/page.md": page})
+    run = _client(store).get_run(run_id)
+    assert run.data.metrics == {"test_win_auc": 0.7, "live_brier": 0.20}
+    assert [each.value for each in _client(store).get_metric_history(run_id, "live_brier")] == [0.25, 0.20]
+    assert run.data.tags["live"] == "yes"
+    assert run.info.status == "FINISHED"
+    assert store.run_artifact(run_id, "live/page.md", tmp_path).read_text() == "second"
+    with pytest.raises(RegistryError, match=r"metric live_ece is nan"):
+        store.add_to_run(run_id, metrics={"live_ece": float("nan")}, tags={}, artifacts={"live/page.md": "third"})
+    assert store.run_artifact(run_id, "live/page.md", tmp_path).read_text() == "second"
+
+
 def test_a_run_holds_what_it_was_told(store: ModelStore, tmp_path: Path) -> None:
     """Parameters, metrics, tags, the data set and every kind of artifact, in a finished run."""
     folder = tmp_path / "report"

@@ -1,0 +1,34 @@
+"""What is laid out before it goes into a run: artifacts as files, metrics that are numbers. Free of MLflow."""
+
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from registry.errors import RegistryError
+
+
+def check_metrics(metrics: Mapping[str, float]) -> None:
+    """Raise RegistryError naming a metric that is not finite: MLflow would keep it, and no page could compare it."""
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise RegistryError(f"metric {name} is {value}; leave out what could not be measured")
+
+
+def stage(artifacts: Mapping[str, Path | bytes | str], folder: Path) -> None:
+    """Lay the artifacts out below a folder as they shall stand in the run: bytes, text, or a file or folder to copy.
+
+    Raises RegistryError for a key that points outside the run, and for a file that is missing.
+    """
+    for key, content in artifacts.items():
+        target = (folder / key).resolve()
+        if not target.is_relative_to(folder.resolve()) or target == folder.resolve():
+            raise RegistryError(f"artifact {key!r} does not name a place inside the run; use a relative path")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, Path):
+            if not content.exists():
+                raise RegistryError(f"artifact {key!r}: {content} does not exist; materialize what makes it first")
+            copy: Callable[[Path, Path], object] = shutil.copytree if content.is_dir() else shutil.copyfile
+            copy(content, target)
+        else:
+            target.write_bytes(content.encode() if isinstance(content, str) else content)
