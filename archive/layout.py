@@ -205,8 +205,8 @@ TABLES: Final[Mapping[str, Table]] = {
         Table(TRADES, version=1, columns=_TRADE_COLUMNS, event_time="exchange_ns", arrival_time="local_ns"),
         Table(FEATURES, version=1, columns=_FEATURE_HEAD, event_time="t_ns", extra=np.dtype("float32")),
         Table(LABELS, version=1, columns=_LABEL_COLUMNS, event_time="t_ns"),
-        Table(LIVE_SCORES, version=1, columns=SCORE_COLUMNS, event_time="t_ns", extra=np.dtype("float32")),
-        Table(OUTCOMES, version=1, columns=OUTCOME_COLUMNS, event_time="t_ns"),
+        Table(LIVE_SCORES, version=2, columns=SCORE_COLUMNS, event_time="t_ns", extra=np.dtype("float32")),
+        Table(OUTCOMES, version=2, columns=OUTCOME_COLUMNS, event_time="t_ns"),
         Table(REPORTS, version=1, columns=REPORT_COLUMNS, event_time="local_ns"),
     )
 }

@@ -42,21 +42,24 @@ def _judgements() -> Dtypes:
 SCORE_COLUMNS: Final[Mapping[str, np.dtype[Any]]] = {
     **_dtypes(
         t_ns="int64", local_ns="int64", session_ns="int64", schema_key="int64", side="int8", route="int8",
-        approved="int8", bid_ticks="int32", ask_ticks="int32", canary_fraction="float64",
+        approved="int8", bid_ticks="int32", ask_ticks="int32", salt_key="int64", canary_fraction="float64",
     ),
     **_judgements(),
 }  # fmt: skip
 """Behind them one float32 column for each of the kernel's, the very row that was scored.
 
-`session_ns` is where the engine's windows began; `schema_key` that of the kernel's schema hash.
+`session_ns` is where the engine's windows began; `schema_key` that of the kernel's schema hash, `salt_key` that of the
+salt the canary's share was drawn by (0 while there is no canary).
 """
 OUTCOME_COLUMNS: Final[Mapping[str, np.dtype[Any]]] = {
     **_dtypes(
-        t_ns="int64", exit_ns="int64", side="int8", route="int8", approved="int8", outcome="int8", gross_bps="float64",
-        net_bps="float64", markout_100ms_bps="float64", markout_500ms_bps="float64", markout_1000ms_bps="float64",
+        t_ns="int64", exit_ns="int64", side="int8", route="int8", approved="int8", outcome="int8", salt_key="int64",
+        gross_bps="float64", net_bps="float64", markout_100ms_bps="float64", markout_500ms_bps="float64",
+        markout_1000ms_bps="float64", canary_fraction="float64",
     ),
     **_judgements(),
 }  # fmt: skip
+"""`canary_fraction` and `salt_key` are those of the score."""
 REPORT_COLUMNS: Final[Mapping[str, np.dtype[Any]]] = _dtypes(
     local_ns="int64", exchange_ns="int64", t_ns="int64", report_key="int64", order_key="int64", kind="int8", leg="int8",
     rung="int32", side="int8", route="int8", is_real="int8", is_maker="int8", bucket="int8", reason="int16",

@@ -88,7 +88,7 @@ class Candidates:
         opened = Opened(
             score.candidate_id, score.symbol, score.t_ns, score.local_ns, score.side, score.route, score.approved,
             score.bid_ticks, score.ask_ticks, score.judgements, rule.tp_pct, rule.sl_pct, rule.horizon_seconds,
-            rule.net_of_fees,
+            rule.net_of_fees, score.canary_fraction, score.salt,
         )  # fmt: skip
         self._keep(opened)
         return self._follow(opened)
@@ -161,7 +161,7 @@ class Candidates:
     ) -> Outcome:
         found = Outcome(
             opened.id, opened.symbol, opened.side, opened.route, opened.approved, opened.t_ns, outcome, exit_ns, gross,
-            net, markouts, opened.judgements,
+            net, markouts, opened.judgements, opened.canary_fraction, opened.salt,
         )  # fmt: skip
         self._keep(Ended(found))
         return found

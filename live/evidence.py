@@ -49,6 +49,8 @@ class Opened(_Record, frozen=True):
     sl_pct: float
     horizon_seconds: float
     net_of_fees: bool
+    canary_fraction: float = 0.0
+    salt: str = ""
 
 
 class Ended(_Record, frozen=True):

@@ -55,6 +55,7 @@ def judge(candidate: Candidate, row: NDArray[np.float32], panel: Panel, failed: 
         side=candidate.side,
         route=route,
         canary_fraction=rollout.canary_fraction if panel.canary else 0.0,
+        salt=rollout.seed if panel.canary else "",
         approved=decision is not None and decision.probability >= decision.tau,
         judgements=judgements,
         bid_ticks=candidate.bid_ticks,

@@ -97,7 +97,7 @@ def _score(body: Score) -> Row:
     versions, floats = _judged(body.judgements)
     ints = (
         body.t_ns, body.local_ns, body.session_ns, key(body.schema_hash), body.side, code(ROUTE_CODES, body.route),
-        int(body.approved), body.bid_ticks, body.ask_ticks, *versions,
+        int(body.approved), body.bid_ticks, body.ask_ticks, _salt_key(body.salt), *versions,
     )  # fmt: skip
     return Row(LIVE_SCORES, ints, (body.canary_fraction, *floats), body.row)
 
@@ -105,10 +105,11 @@ def _score(body: Score) -> Row:
 def _outcome(body: Outcome) -> Row:
     versions, floats = _judged(body.judgements)
     ints = (
-        body.t_ns, body.exit_ns, body.side, code(ROUTE_CODES, body.route), int(body.approved), body.outcome, *versions
+        body.t_ns, body.exit_ns, body.side, code(ROUTE_CODES, body.route), int(body.approved), body.outcome,
+        _salt_key(body.salt), *versions,
     )  # fmt: skip
     markouts = (*body.markouts_bps, _NAN, _NAN, _NAN)[:3]
-    return Row(OUTCOMES, ints, (body.gross_bps, body.net_bps, *markouts, *floats))
+    return Row(OUTCOMES, ints, (body.gross_bps, body.net_bps, *markouts, body.canary_fraction, *floats))
 
 
 def _report(body: Report) -> Row:
@@ -130,6 +131,10 @@ def _judged(judgements: Sequence[Judgement]) -> tuple[list[int], list[float]]:
         versions.append(found.version if found else 0)
         floats += [found.margin, found.probability, found.tau] if found else [_NAN] * 3
     return versions, floats
+
+
+def _salt_key(salt: str) -> int:
+    return key(salt) if salt else 0
 
 
 def _t_ns(candidate_id: str) -> int:

@@ -15,7 +15,7 @@ def score(t_ns: int = T_NS, *, row: bytes = b"", session_ns: int = T_NS - 1, sym
     return Score(
         candidate_id=f"{symbol}-{t_ns}", symbol=symbol, t_ns=t_ns, local_ns=t_ns + 2, side=-1, route="full",
         canary_fraction=0.1, approved=True, judgements=JUDGED, bid_ticks=600_000, ask_ticks=600_001,
-        schema_hash=schema_hash(), session_ns=session_ns,
+        schema_hash=schema_hash(), session_ns=session_ns, salt="seed:canary-4",
         row=row or np.arange(N_COLUMNS, dtype="<f4").tobytes(),
     )  # fmt: skip
 
@@ -33,6 +33,7 @@ def outcome(t_ns: int = T_NS) -> Outcome:
     return Outcome(
         candidate_id=f"{S}-{t_ns}", symbol=S, side=1, route="canary", approved=False, t_ns=t_ns, outcome=1,
         exit_ns=t_ns + 5, gross_bps=4.5, net_bps=0.5, markouts_bps=[0.25, float("nan"), -1.0], judgements=JUDGED,
+        canary_fraction=0.1, salt="seed:canary-4",
     )  # fmt: skip
 
 

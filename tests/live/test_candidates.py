@@ -49,6 +49,20 @@ def test_a_candidate_is_on_the_journal_before_it_is_followed_and_its_end_before_
     assert outcome.net_bps < outcome.gross_bps
 
 
+def test_an_outcome_carries_the_draw_its_route_was_decided_by() -> None:
+    """Share and salt of its score, also when it was open across a restart."""
+    kept = Kept()
+    first = image(START_NS, 100_000, 100_001)
+    kept.of.see(first)
+    kept.of.take(msgspec.structs.replace(score(first, route="canary"), canary_fraction=0.25, salt="s:1"), RULE)
+    again = Kept(kept.folded)
+    again.of.restore()
+    again.of.see(first)
+    again.of.see(image(START_NS + SECOND // 2, 100_200, 100_201))
+    (outcome,) = again.of.see(image(START_NS + 2 * SECOND, 100_000, 100_001)).outcomes
+    assert (outcome.canary_fraction, outcome.salt) == (0.25, "s:1")
+
+
 def test_a_repeated_score_changes_nothing_open_or_ended() -> None:
     """Known by its id."""
     kept = Kept()

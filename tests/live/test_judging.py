@@ -67,7 +67,7 @@ def test_each_slot_is_named_once(
     assert [each.slot for each in score.judgements] == slots
     told = {each.slot: msgspec.structs.astuple(each)[1:] for each in score.judgements}
     assert told.get("shadow", told.get("canary")) == told.get("canary", told.get("shadow"))
-    assert score.canary_fraction == fraction
+    assert (score.canary_fraction, score.salt) == (fraction, "s" if fraction else "")
 
 
 def test_the_model_of_the_route_decides(loaded: tuple[LoadedModel, LoadedModel]) -> None:

@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -58,6 +59,14 @@ def test_an_outcome_keeps_its_markouts() -> None:
     assert math.isnan(found["markout_500ms_bps"][0])
     assert (found["outcome"][0], found["exit_ns"][0], found["gross_bps"][0]) == (1, T_NS + 5, 4.5)
     assert ROUTE_CODES[found["route"][0]] == "canary"
+
+
+def test_a_canarys_rows_are_told_by_the_key_of_its_salt() -> None:
+    """Score and outcome alike; without a canary it is 0."""
+    for body in (score(), outcome()):
+        found = table_of(body, msgspec.structs.replace(body, canary_fraction=0.0, salt=""))
+        assert found["salt_key"].tolist() == [key("seed:canary-4"), 0]
+        assert found["canary_fraction"].tolist() == [0.1, 0.0]
 
 
 def test_a_report_is_codes_and_keys() -> None:

@@ -162,6 +162,23 @@ def test_a_halt_of_a_route_leaves_the_others(trading: Trading) -> None:
     assert trading.drops() == ["halted"]
 
 
+def test_a_fence_takes_back_what_rests_of_the_canary_and_its_end_lets_it_trade_again(trading: Trading) -> None:
+    """Risk withdraws the canary: its resting entries are canceled at once, the others rest on."""
+    canary = trading.approve(1, route="canary")
+    trading.run(0.5)
+    other = trading.approve(1, route="paper")
+    trading.run(0.5)
+    assert {each.route for each in trading.reports("accepted")} == {"canary", "paper"}
+    trading.control("HALT", "WARN", "winrate_seq", route="canary")
+    trading.run(0.5)
+    canceled = {each.approval_id for each in trading.reports("canceled")}
+    assert canary.id in canceled
+    assert other.id not in canceled
+    trading.control("RESUME", "INFO", "winrate_seq", route="canary")
+    trading.approve(1, route="canary")
+    assert trading.drops() == []
+
+
 def test_what_was_heard_is_not_heard_again(trading: Trading) -> None:
     """control:events is read from a while back at every start: an old CRIT begins no second cooldown."""
     trading.control("ALERT", "CRIT", "model_error", message_id="crit-1")
