@@ -13,7 +13,10 @@ RegistryError
 ├── ManifestError         the mirror's manifest cannot be read, or a slot cannot be filled
 ├── StoreUnavailable      MLflow's database or server cannot be opened, reached, or is of another schema
 ├── UnknownVersion        no version has this number or id
-└── AliasMoved            somebody else moved the alias first
+├── AliasMoved            somebody else moved the alias first
+├── MoveRefused           a guard does not let a version move; `code` says which
+│   └── EpochConflict     somebody else moved first: the head's epoch is not the expected one
+└── JournalBroken         a line of the journal is not the one that was written; `line` says which
 """
 
 
@@ -71,3 +74,26 @@ class UnknownVersion(RegistryError):
 
 class AliasMoved(RegistryError):
     """The alias no longer names the version that the caller saw."""
+
+
+class MoveRefused(RegistryError):
+    """A guard does not let a version move, and nothing was changed; `code` is short and stable."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code, self.text = code, text
+
+
+class EpochConflict(MoveRefused):
+    """Somebody else moved first."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("conflict", text)
+
+
+class JournalBroken(RegistryError):
+    """The journal's chain does not hold at `line`, counted from 1."""
+
+    def __init__(self, line: int, text: str) -> None:
+        super().__init__(text)
+        self.line = line
