@@ -18,6 +18,7 @@ from pipelines.dataset import Candidates, load
 from pipelines.drift import REFERENCE_FILE, reference_sample
 from pipelines.errors import GateRefused
 from pipelines.gates import parity_gates, quality_gates, refusals
+from pipelines.lineage import LEAVES_FILE, versions_of
 from pipelines.workspace import Workspace
 from registry.bundle import Scorer, verify_bundle
 from registry.versions import TrainingData, Version
@@ -61,7 +62,7 @@ def record_card(
             **{f"card/{name}.png": picture for name, picture in pictures.items()},
             "card/card.md": text,
             GAIN_FILE: json.dumps(gain, indent=1),
-            "card/training_set.json": json.dumps(model.training_set.leaves, indent=1, sort_keys=True),
+            LEAVES_FILE: json.dumps(model.training_set.leaves, indent=1, sort_keys=True),
             "card/drift.html": _drift_page(workspace),
             REFERENCE_FILE: _packed(reference),
         },
@@ -95,6 +96,7 @@ def register_candidate(
         )
     tags = {f"gate.{gate.name}": "passed" if gate.passed else "warned" for gate in gates}
     version = workspace.store.register(Path(proven.bundle.folder), recorded.run_id, tags)
+    versions_of(workspace.settings).keep(version.number, model.training_set.leaves)
     workspace.store.set_alias(ALIAS, version.number)
     return workspace.store.version(version.number)
 

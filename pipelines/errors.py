@@ -5,6 +5,7 @@ PipelineError
 ├── BadRows           rows or labels of the wrong shape or type, or not finite
 ├── DamagedPartition  a cell that the gap scan refuses
 ├── GateRefused       a model that did not pass the gates
+├── BadLineage        a version whose record of what it learned from is not what it was registered with
 └── ExportError       a booster that the exact exporter cannot carry
 """
 
@@ -27,6 +28,10 @@ class DamagedPartition(PipelineError):
 
 class GateRefused(PipelineError):
     """The model did not pass the gates that stand before the registry."""
+
+
+class BadLineage(PipelineError):
+    """What is said to have been learned from is not what the version was registered with."""
 
 
 class ExportError(PipelineError):

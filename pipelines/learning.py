@@ -11,7 +11,7 @@ from pipelines.artifacts import TrainedModel, TrainingSet
 from pipelines.dataset import Candidates, load
 from pipelines.errors import NotEnoughData
 from pipelines.estimator import TrainingRule, fit, split
-from pipelines.lineage import merkle_root
+from pipelines.lineage import leaf, merkle_root
 from pipelines.measures import choose_threshold, measure
 from pipelines.partitions import Cell
 from pipelines.workspace import Workspace
@@ -33,7 +33,7 @@ def make_training_set(workspace: Workspace, sound: list[Cell]) -> TrainingSet:
             continue
         if feature.rows:
             rows[each] = feature.rows
-            leaves[each.key] = f"{feature.content_sha256}.{label.content_sha256}"
+            leaves[each.key] = leaf(feature, label)
     days = sorted({each.day for each in rows})
     test_days = workspace.settings.training.test_days
     if len(days) <= test_days:
