@@ -2,9 +2,10 @@
 
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from config.knobs import Section, knob
+from registry.freezes import freeze_of
 
 GateName = Literal[
     "winrate_delta", "winrate_seq", "onnx_parity_fail", "psi_feature", "ks_feature", "calibration", "throughput",
@@ -111,3 +112,10 @@ class Release(Section):
         if not self.ramp or list(self.ramp) != sorted(set(self.ramp)) or not all(0 < each <= 1 for each in self.ramp):
             raise ValueError(f"release.ramp must be shares that rise, each over 0 and at most 1, was {list(self.ramp)}")
         return self
+
+    @field_validator("freeze")
+    @classmethod
+    def _freezes_are_understood(cls, freeze: tuple[str, ...]) -> tuple[str, ...]:
+        for text in freeze:
+            freeze_of(text)
+        return freeze
