@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import field_validator, model_validator
 
 from config.knobs import Section, knob
+from evaluation.verdict import Policy
 from registry.freezes import freeze_of
 
 GateName = Literal[
@@ -119,3 +120,27 @@ class Release(Section):
         for text in freeze:
             freeze_of(text)
         return freeze
+
+    def policy(self) -> Policy:
+        """Return the limits by which verdicts are made."""
+        return Policy(
+            observe=frozenset(self.observe),
+            shadow_min_candidates=self.shadow_min_candidates,
+            shadow_margin=self.shadow_margin,
+            shadow_evidence=self.shadow_evidence,
+            min_sample=self.min_sample,
+            winrate_delta=self.winrate_delta_pp / 100.0,
+            alpha=self.alpha,
+            alpha_promote=self.alpha_promote,
+            seq_min_sample=self.seq_min_sample,
+            cap_trades=self.cap_trades,
+            cap_seconds=self.cap_days * 86_400.0,
+            drift_seconds=self.drift_minutes * 60.0,
+            ece_block=self.ece_block,
+            ece_min_rows=self.ece_min_rows,
+            throughput_ratio=self.throughput_ratio,
+            markout_floor_bps=self.markout_floor_bps,
+            fill_rate_floor=self.fill_rate_floor,
+            execution_min_sample=self.execution_min_sample,
+            detector_threshold=self.detector_threshold,
+        )
