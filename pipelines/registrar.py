@@ -4,8 +4,8 @@ Sensors, scripts, the operator's commands, the demo and the drills all open it h
 moves it by the same rules. It also reads what risk last said of each trial.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,6 @@ from typing import NamedTuple
 from bus.client import RedisBus
 from bus.codec import decode
 from bus.errors import BadMessage, BusNotFound
-from bus.ids import parse
 from bus.messages import ControlEvent, Trial, Verdict
 from bus.protocol import Bus
 from bus.publisher import Publisher
@@ -115,22 +114,18 @@ def nanoseconds(at: datetime) -> int:
 
 def latest_verdicts(bus: Bus) -> dict[Trial, Verdict]:
     """What risk last said of each trial. Raises BusUnavailable."""
-    return {trial: heard.verdict for trial, heard in verdicts_since(bus, "0-0").items()}
+    return {trial: heard.verdict for trial, heard in hear(bus).items()}
 
 
-def verdicts_since(bus: Bus, entry_id: str) -> Mapping[Trial, Heard]:
-    """The newest verdict of each trial behind an entry, as far as the stream's newest 300 entries hold one.
+def hear(bus: Bus) -> dict[Trial, Heard]:
+    """The newest verdict of each trial with its entry, among the stream's newest 300; what cannot be read is none.
 
-    An entry that cannot be read counts as none. Raises BusUnavailable.
+    Raises BusUnavailable.
     """
     found: dict[Trial, Heard] = {}
     for entry in bus.recent(VERDICTS, _LOOKED_AT):
-        if parse(entry.id) <= parse(entry_id):
-            continue
-        try:
+        with suppress(BadMessage):
             body = decode(entry).body
-        except BadMessage:
-            continue
-        if isinstance(body, Verdict):
-            found[body.trial] = Heard(entry.id, body)
+            if isinstance(body, Verdict):
+                found[body.trial] = Heard(entry.id, body)
     return found

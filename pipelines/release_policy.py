@@ -1,0 +1,238 @@
+"""Which move of the registry is due, by what risk said last and where the versions stand: pure, asked by the sensors.
+
+The registrar's guards decide whether a move may be made; here is decided whether anybody should ask for it by itself.
+What is due stays due until it is done, so nothing is lost when a look is missed; each move has a transaction id that
+follows from what caused it, so asking twice moves once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, TypeGuard
+
+from bus.messages import Trial, Verdict
+from config.release_sections import Release
+from pipelines.registrar import Heard, nanoseconds
+from registry.freezes import frozen_by
+from registry.states import Head
+
+Verb = Literal["shadow", "canary", "active", "ramp", "rollback", "inconclusive", "reject", "archive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A move to be asked for. `reason` is a short code, `text` the sentence behind it, `tx` its transaction id.
+
+    `fraction` is a ramp's share; `heard` the verdict it rests on, `expect_epoch` where the journal stood.
+    """
+
+    verb: Verb
+    version: int
+    reason: str
+    text: str
+    tx: str
+    expect_epoch: int
+    heard: Heard | None = None
+    fraction: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """Nothing is due, and why."""
+
+    text: str
+
+
+def due_withdrawal(head: Head, said: Mapping[Trial, Heard], release: Release, now: datetime) -> Due | Standstill:
+    """The withdrawal that is due: of the canary first, then of the active version, then of a shadow.
+
+    A verdict counts only for the very trial it is about: a canary's by its salt, the active version's since it became
+    that. However old it is, it stands until a newer one says otherwise.
+    """
+    if not release.auto_rollback:
+        return Standstill("release.auto_rollback is off: a person withdraws versions")
+    for due in (_canary_out(head, said.get("canary")), _active_out(head, said.get("active"))):
+        if due:
+            return due
+    return (
+        _shadow_out(head, said.get("shadow"))
+        or _cap_reached(head, said.get("canary"), release, now)
+        or Standstill(_standing(said))
+    )
+
+
+def due_promotion(
+    head: Head, said: Mapping[Trial, Heard], release: Release, ceiling: float, now: datetime
+) -> Due | Standstill:
+    """The promotion that is due: of the canary on its ramp or to active, of the shadow to canary, of a candidate.
+
+    `ceiling` is the share that people configured at most: steps of the ramp over it would change nothing and are left
+    out. Nothing is due in a freeze or a cooldown.
+    """
+    if freeze := frozen_by(release.freeze, now):
+        return Standstill(f"frozen: {freeze}")
+    if head.is_cooling(now) and head.rollout and head.rollout.cooldown_until:
+        return Standstill(f"cooldown until {head.rollout.cooldown_until:%H:%M:%S} behind {head.rollout.reason}")
+    if head.canary is not None:
+        return _canary_up(head, head.canary, said.get("canary"), release, ceiling, now)
+    if head.slots.shadow is not None and head.control is None:
+        return _shadow_up(head, head.slots.shadow, said.get("shadow"), release, ceiling, now)
+    return _into_shadow(head, release, now)
+
+
+def next_share(ramp: Sequence[float], ceiling: float, share: float) -> float | None:
+    """The next step of a ramp above a share, cut at the ceiling; None behind the last."""
+    steps = sorted({min(step, ceiling) for step in ramp})
+    return next((step for step in steps if step > share), None)
+
+
+def stale_trials(head: Head, said: Mapping[Trial, Heard], release: Release, now: datetime) -> list[Trial]:
+    """The trials that run by the journal and of which risk has said nothing for release.evidence_seconds."""
+    running: list[tuple[Trial, bool]] = [
+        ("active", head.slots.active is not None),
+        ("canary", head.canary is not None),
+        ("shadow", head.canary is None and head.slots.shadow is not None and head.control is None),
+    ]
+    return [trial for trial, runs in running if runs and _is_stale(said.get(trial), release, now)]
+
+
+def _canary_out(head: Head, heard: Heard | None) -> Due | None:
+    if not _withdraws(heard, head.canary) or heard.verdict.salt != (head.rollout.salt if head.rollout else ""):
+        return None
+    return _withdrawal(head, heard, "rollback", f"verdict-canary-{heard.verdict.version}-{heard.verdict.salt}")
+
+
+def _active_out(head: Head, heard: Heard | None) -> Due | None:
+    if not _withdraws(heard, head.slots.active):
+        return None
+    if head.active_since and heard.verdict.at_ns < nanoseconds(head.active_since):
+        return None
+    tx = f"verdict-active-{heard.verdict.version}-{heard.verdict.since_ns}"
+    return _withdrawal(head, heard, "rollback", tx)
+
+
+def _shadow_out(head: Head, heard: Heard | None) -> Due | None:
+    tested = None if head.canary is not None or head.control is not None else head.slots.shadow
+    if not _withdraws(heard, tested) or heard.verdict.against != (head.slots.active or 0):
+        return None
+    tx = f"verdict-shadow-{heard.verdict.version}-{heard.verdict.since_ns}"
+    return _withdrawal(head, heard, "reject", tx)
+
+
+def _withdraws(heard: Heard | None, version: int | None) -> TypeGuard[Heard]:
+    """Whether a verdict withdraws this very version."""
+    return heard is not None and heard.verdict.decision == "roll_back" and heard.verdict.version == version
+
+
+def _withdrawal(head: Head, heard: Heard, verb: Verb, tx: str) -> Due:
+    breaches = heard.verdict.breaches
+    reason = breaches[0].reason if breaches else "other"
+    text = "; ".join(breach.text for breach in breaches) or "risk withdraws it and names no breach"
+    return Due(verb, heard.verdict.version, reason, text, tx, head.epoch, heard)
+
+
+def _cap_reached(head: Head, heard: Heard | None, release: Release, now: datetime) -> Due | None:
+    """T7: a canary without a verdict is not promoted by running out of time, nor kept for ever."""
+    if head.canary is None or head.canary_since is None or head.rollout is None:
+        return None
+    about = heard if heard and heard.verdict.version == head.canary else None
+    if about and about.verdict.decision == "promote":
+        return None
+    trades = about.verdict.numbers.get("sample_canary", 0.0) if about else 0.0
+    days = (now - head.canary_since) / timedelta(days=1)
+    if trades < release.cap_trades and days < release.cap_days:
+        return None
+    text = f"no verdict after {trades:,.0f} canary trades and {days:.1f} days; the caps are {release.cap_trades:,} "
+    text += f"trades and {release.cap_days:g} days"
+    tx = f"inconclusive-{head.canary}-{head.rollout.salt}"
+    return Due("inconclusive", head.canary, "inconclusive", text, tx, head.epoch, about)
+
+
+def _canary_up(
+    head: Head, canary: int, heard: Heard | None, release: Release, ceiling: float, now: datetime
+) -> Due | Standstill:
+    if not release.auto_promote:
+        return Standstill(f"version {canary} is the canary; release.auto_promote is off: a person promotes it")
+    rollout, since = head.rollout, head.canary_since
+    if rollout is None or since is None or heard is None or _is_stale(heard, release, now):
+        return Standstill(f"version {canary} is the canary; there is no fresh verdict on it, and none is no health")
+    verdict = heard.verdict
+    if verdict.version != canary or verdict.salt != rollout.salt:
+        return Standstill(f"version {canary} is the canary; risk still speaks of version {verdict.version}")
+    if verdict.decision == "roll_back" or verdict.breaches:
+        return Standstill(f"version {canary} is the canary; it is to be withdrawn: {_reasons(verdict)}")
+    share = rollout.canary_fraction
+    stay = (now - rollout.at) / timedelta(hours=1)
+    if stay < release.step_hours:
+        return Standstill(f"version {canary} has had {share:.0%} for {stay:.1f} of {release.step_hours:g} hours")
+    higher = next_share(release.ramp, ceiling, share)
+    if higher is not None:
+        text = f"no breach in {stay:.1f} hours at {share:.0%}"
+        tx = f"ramp-{canary}-{rollout.salt}-{higher:g}"
+        return Due("ramp", canary, "ramp", text, tx, head.epoch, heard, higher)
+    hours = (now - since) / timedelta(hours=1)
+    if verdict.decision != "promote":
+        return Standstill(f"version {canary} is at {share:.0%}, the last step; the evidence does not promote it yet")
+    if hours < release.min_hours:
+        return Standstill(f"version {canary} passed after {hours:.1f} hours; it stays for {release.min_hours:g}")
+    text = f"passed as canary at {share:.0%} after {hours:.1f} hours"
+    return Due("active", canary, "canary_passed", text, f"promote-active-{canary}-{head.epoch}", head.epoch, heard)
+
+
+def _shadow_up(
+    head: Head, shadow: int, heard: Heard | None, release: Release, ceiling: float, now: datetime
+) -> Due | Standstill:
+    if not release.auto_canary:
+        return Standstill(f"version {shadow} is the shadow; release.auto_canary is off: a person makes it the canary")
+    if heard is None or _is_stale(heard, release, now):
+        return Standstill(f"version {shadow} is the shadow; there is no fresh verdict on it, and none is no health")
+    verdict = heard.verdict
+    if verdict.version != shadow or verdict.against != (head.slots.active or 0):
+        return Standstill(f"version {shadow} is the shadow; risk still speaks of {verdict.version}")
+    if verdict.decision != "promote" or verdict.breaches:
+        return Standstill(f"version {shadow} is the shadow; the evidence does not make it the canary: {_seen(verdict)}")
+    if ceiling <= 0.0:
+        return Standstill(f"version {shadow} is good enough, but the configured rollout gives a canary no share")
+    text = f"good enough for a share of the trade: {_seen(verdict)}"
+    return Due("canary", shadow, "shadow_passed", text, f"promote-canary-{shadow}-{head.epoch}", head.epoch, heard)
+
+
+def _into_shadow(head: Head, release: Release, now: datetime) -> Due | Standstill:
+    control, candidate = head.control, head.candidate
+    if control is not None:
+        days = (now - head.active_since) / timedelta(days=1) if head.active_since else release.watch_days
+        if days < release.watch_days:
+            return Standstill(
+                f"version {head.slots.active} is watched beside version {control} for {days:.1f} of "
+                f"{release.watch_days:g} days"
+            )
+        if candidate is None or not release.auto_shadow:
+            text = f"version {head.slots.active} was watched for {days:.1f} days"
+            return Due("archive", control, "watched", text, f"archive-{control}-{head.epoch}", head.epoch)
+    if candidate is None:
+        return Standstill("no version is on trial, and there is no candidate")
+    if not release.auto_shadow:
+        return Standstill(f"version {candidate} is a candidate; release.auto_shadow is off: a person takes it in")
+    text = "its gates are green"
+    return Due("shadow", candidate, "gates_green", text, f"promote-shadow-{candidate}-{head.epoch}", head.epoch)
+
+
+def _is_stale(heard: Heard | None, release: Release, now: datetime) -> bool:
+    return heard is None or nanoseconds(now) - heard.verdict.at_ns > release.evidence_seconds * 1e9
+
+
+def _reasons(verdict: Verdict) -> str:
+    return ", ".join(breach.reason for breach in verdict.breaches) or "no breach named"
+
+
+def _seen(verdict: Verdict) -> str:
+    return ", ".join(f"{name} {value:,.4g}" for name, value in list(verdict.numbers.items())[:6]) or "nothing counted"
+
+
+def _standing(said: Mapping[Trial, Heard]) -> str:
+    return "nothing to withdraw: " + (", ".join(_told(said)) or "risk has said nothing yet")
+
+
+def _told(said: Mapping[Trial, Heard]) -> Iterator[str]:
+    for trial, heard in said.items():
+        yield f"{trial} version {heard.verdict.version} {heard.verdict.decision.replace('_', ' ')}"
