@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MINUTES_PER_DAY = 1_440
-_PATTERN = re.compile(r"(\w{3}) (\d\d):(\d\d)-(\w{3}) (\d\d):(\d\d)")
+_PATTERN = re.compile(r"(\w{3} \d\d:\d\d)-(\w{3} \d\d:\d\d)")
 
 
 class Freeze(NamedTuple):
@@ -32,7 +32,7 @@ def freeze_of(text: str) -> Freeze:
     found = _PATTERN.fullmatch(text)
     if found is None:
         raise ValueError(f"a freeze is written `Fri 20:00-Mon 06:00`, UTC, not {text!r}")
-    begin, end = (_minute(*found.groups()[at : at + 3], text) for at in (0, 3))
+    begin, end = (_minute(moment, text) for moment in found.groups())
     if begin == end:
         raise ValueError(f"the freeze {text!r} ends when it begins; give it a length of less than a week")
     return Freeze(begin, end)
@@ -45,7 +45,8 @@ def frozen_by(freezes: Iterable[str], now: datetime) -> str | None:
     return next((text for text in freezes if freeze_of(text).holds(minute)), None)
 
 
-def _minute(day: str, hour: str, minute: str, text: str) -> int:
-    if day not in _DAYS or int(hour) > 23 or int(minute) > 59:
+def _minute(moment: str, text: str) -> int:
+    day, hour, minute = moment[:3], int(moment[4:6]), int(moment[7:9])
+    if day not in _DAYS or hour > 23 or minute > 59:
         raise ValueError(f"the freeze {text!r} names no time of a week: days are {', '.join(_DAYS)}, hours 00 to 23")
-    return _DAYS.index(day) * _MINUTES_PER_DAY + int(hour) * 60 + int(minute)
+    return _DAYS.index(day) * _MINUTES_PER_DAY + hour * 60 + minute
