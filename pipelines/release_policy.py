@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeGuard
 
+from bus.heartbeats import Heartbeat
 from bus.messages import Trial, Verdict
 from config.release_sections import Release
 from pipelines.registrar import Heard, nanoseconds
 from registry.freezes import frozen_by
 from registry.states import Head
 
+LIVE = ("ai_scorer", "risk")
+"""The services whose word a promotion rests on."""
 Verb = Literal["shadow", "canary", "active", "ramp", "rollback", "inconclusive", "reject", "archive"]
 
 
@@ -86,14 +89,21 @@ def next_share(ramp: Sequence[float], ceiling: float, share: float) -> float | N
     return next((step for step in steps if step > share), None)
 
 
-def stale_trials(head: Head, said: Mapping[Trial, Heard], release: Release, now: datetime) -> list[Trial]:
-    """The trials that run by the journal and of which risk has said nothing for release.evidence_seconds."""
-    running: list[tuple[Trial, bool]] = [
-        ("active", head.slots.active is not None),
-        ("canary", head.canary is not None),
-        ("shadow", head.canary is None and head.slots.shadow is not None and head.control is None),
-    ]
-    return [trial for trial, runs in running if runs and _is_stale(said.get(trial), release, now)]
+def silence(
+    head: Head, said: Mapping[Trial, Heard], beats: Mapping[str, Heartbeat], release: Release, now: datetime
+) -> str:
+    """What of the live side's evidence is missing or old, as a sentence; empty when all of it is fresh.
+
+    risk speaks of the active version every few seconds, so its silence is told from that: a version that has only just
+    become active is given release.evidence_seconds.
+    """
+    missing = [f"{name}: {why}" for name in LIVE if (why := _not_alive(beats.get(name), release, now))]
+    is_new = head.active_since is not None and _age(nanoseconds(head.active_since), now) <= release.evidence_seconds
+    heard = said.get("active")
+    if head.slots.active is not None and not is_new and _is_stale(heard, release, now):
+        age = f"for {_age(heard.verdict.at_ns, now):,.0f} s" if heard else "yet"
+        missing.append(f"risk has given no verdict on the active version {age}")
+    return "; ".join(missing)
 
 
 def _canary_out(head: Head, heard: Heard | None) -> Due | None:
@@ -218,7 +228,20 @@ def _into_shadow(head: Head, release: Release, now: datetime) -> Due | Standstil
 
 
 def _is_stale(heard: Heard | None, release: Release, now: datetime) -> bool:
-    return heard is None or nanoseconds(now) - heard.verdict.at_ns > release.evidence_seconds * 1e9
+    return heard is None or _age(heard.verdict.at_ns, now) > release.evidence_seconds
+
+
+def _not_alive(beat: Heartbeat | None, release: Release, now: datetime) -> str:
+    if beat is None:
+        return "no heartbeat"
+    if beat.state != "running":
+        return f"it is {beat.state}"
+    age = _age(beat.at_ns, now)
+    return f"its heartbeat is {age:,.0f} s old" if age > release.evidence_seconds else ""
+
+
+def _age(at_ns: int, now: datetime) -> float:
+    return (nanoseconds(now) - at_ns) / 1e9
 
 
 def _reasons(verdict: Verdict) -> str:
