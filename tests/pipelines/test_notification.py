@@ -28,7 +28,7 @@ def webhook(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"json://:secret@127.0.0.1:{server.server_port}/hook", told
+            yield f"json://someone:secret@127.0.0.1:{server.server_port}/hook", told
         finally:
             server.shutdown()
             thread.join()
