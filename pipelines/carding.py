@@ -19,6 +19,7 @@ from pipelines.drift import REFERENCE_FILE, reference_sample
 from pipelines.errors import GateRefused
 from pipelines.gates import parity_gates, quality_gates, refusals
 from pipelines.lineage import LEAVES_FILE, versions_of
+from pipelines.retraining import recipe_files
 from pipelines.workspace import Workspace
 from registry.bundle import Scorer, verify_bundle
 from registry.versions import TrainingData, Version
@@ -53,6 +54,7 @@ def record_card(
     pictures = _pictures(workspace, model, test, former, reference)
     text = _text(model, proven, former, {name: f"{name}.png" for name in pictures})
     gain = dict(zip(FEATURE_NAMES, model.gain, strict=True))
+    horizon_ns = round(workspace.settings.label.horizon_seconds * 1e9)
     run_id = workspace.store.log_training_run(
         parameters=_parameters(workspace, model),
         metrics={**model.measured.metrics, **_parity_metrics(proven), "tau_entry": model.measured.tau_entry},
@@ -65,6 +67,7 @@ def record_card(
             LEAVES_FILE: json.dumps(model.training_set.leaves, indent=1, sort_keys=True),
             "card/drift.html": _drift_page(workspace),
             REFERENCE_FILE: _packed(reference),
+            **recipe_files(model, horizon_ns, (Path(proven.bundle.folder) / "model.onnx").read_bytes()),
         },
         data=TrainingData(
             name="candidates", data_hash=model.training_set.data_hash, source=str(workspace.settings.paths.lake),

@@ -51,8 +51,8 @@ class Candidates:
         """Whether the chosen side reached its profit barrier first, bool[n]."""
         return np.where(self.side > 0, self.won_long, self.won_short)
 
-    def where(self, mask: NDArray[np.bool_]) -> Self:
-        """The candidates that the mask bool[n] keeps."""
+    def where(self, mask: NDArray[np.bool_] | NDArray[np.int64]) -> Self:
+        """The candidates that the mask bool[n] keeps, or those at the places int64[m] in that order."""
         return type(self)(*(getattr(self, each.name)[mask] for each in fields(self)))
 
     def both_sides(self) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
@@ -70,15 +70,20 @@ def load(lake: Lake, of: Sequence[Cell]) -> Candidates:
         BadRows: a feature is not finite; the trees would take it for a value that was not measured, and say nothing.
         NotEnoughData: the cells hold no resolved candidate at all.
     """
-    parts = [_load_cell(lake, each) for each in sorted(of)]
+    parts = [load_cell(lake, each) for each in sorted(of)]
     if not parts or not sum(len(part) for part in parts):
         raise NotEnoughData(f"no resolved candidate in {[each.key for each in of]}; materialize features and labels")
-    joined = Candidates(*(np.concatenate([getattr(p, each.name) for p in parts]) for each in fields(Candidates)))
-    order = np.argsort(joined.t_ns, kind="stable")
-    return Candidates(*(getattr(joined, each.name)[order] for each in fields(Candidates)))
+    joined = join(parts)
+    return joined.where(np.argsort(joined.t_ns, kind="stable"))
 
 
-def _load_cell(lake: Lake, at: Cell) -> Candidates:
+def join(parts: Sequence[Candidates]) -> Candidates:
+    """The candidates of one or more parts, one part behind the other."""
+    return Candidates(*(np.concatenate([getattr(p, each.name) for p in parts]) for each in fields(Candidates)))
+
+
+def load_cell(lake: Lake, at: Cell) -> Candidates:
+    """Read the candidates of one cell as `load` does; there may be none."""
     label = lake.read(LABELS, at.symbol, at.day)
     feature = lake.read(FEATURES, at.symbol, at.day, ["t_ns", *FEATURE_NAMES])
     if not np.array_equal(label["t_ns"], feature["t_ns"]):

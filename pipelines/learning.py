@@ -60,9 +60,7 @@ def train(workspace: Workspace, training_set: TrainingSet) -> TrainedModel:
     rule = TrainingRule(**settings.model_dump(include=set(TrainingRule.__dataclass_fields__)))
     horizon_ns = round(workspace.settings.label.horizon_seconds * 1e9)
     test = load(workspace.lake, training_set.test_cells)
-    known = load(workspace.lake, training_set.train_cells)
-    # A label decided inside the test days would tell the trees about them.
-    known = known.where(known.t_ns < test.t_ns[0] - horizon_ns)
+    known = purged(load(workspace.lake, training_set.train_cells), test, horizon_ns)
     rows, won, t_ns = known.both_sides()
     fitted = fit(rows, won, t_ns, horizon_ns=horizon_ns, rule=rule, seed=settings.seed)
     gates = workspace.settings.evaluation
@@ -76,6 +74,11 @@ def train(workspace: Workspace, training_set: TrainingSet) -> TrainedModel:
         measured=measure(fitted, test, tau, rate),
         seed=settings.seed,
     )
+
+
+def purged(known: Candidates, test: Candidates, horizon_ns: int) -> Candidates:
+    """The candidates whose label is decided before the test days: a later one would tell the trees about them."""
+    return known.where(known.t_ns < test.t_ns[0] - horizon_ns)
 
 
 def _held_out(known: Candidates, horizon_ns: int, rule: TrainingRule) -> Candidates:

@@ -139,7 +139,7 @@ class Versions:
         if number is not None and (kept := self._kept(number)) is not None:
             return kept
         store = self.open_store()
-        version = store.version(number) if number is not None else _by_name(store, which)
+        version = find(store, which if number is None else str(number))
         with tempfile.TemporaryDirectory(prefix="tidegate-leaves-") as into:
             found = store.run_artifact(version.run_id, LEAVES_FILE, Path(into)).read_bytes()
         leaves = msgspec.json.decode(found, type=dict[str, str])
@@ -196,14 +196,20 @@ def why_changed(lake: Lake, versions: Versions, first: str, second: str) -> Diff
     return compare(before, after)
 
 
-def _by_name(store: "ModelStore", which: str) -> "Version":
+def find(store: "ModelStore", which: str) -> "Version":
+    """Return the version that a number, an alias or a model id names.
+
+    Raises UnknownVersion when there is none, RegistryError when the registry cannot be reached.
+    """
+    if which.removeprefix("v").isdecimal():
+        return store.version(int(which.removeprefix("v")))
     named = store.by_alias(which)
     if named is not None:
         return named
     try:
         return store.by_model_id(which)
     except UnknownVersion as error:
-        raise UnknownVersion(f"{which!r} is no version, alias or model id, nor {LAKE!r}: {error}") from None
+        raise UnknownVersion(f"{which!r} is no version number, alias or model id: {error}") from None
 
 
 def _told(before: str | None, after: str | None) -> tuple[What, tuple[str, ...]]:

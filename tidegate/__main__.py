@@ -15,11 +15,14 @@ SourceOption = Annotated[
 
 
 @app.command()
-def demo(source: SourceOption = None) -> None:
-    """Run the main job end to end: market data, gap scan, features, labels, model, ONNX, parity, card, registry."""
+def demo(
+    source: SourceOption = None,
+    releases: Annotated[bool, typer.Option(help="Promote a good version and withdraw a bad one at the end.")] = True,
+) -> None:
+    """Run the main job end to end: market data, gap scan, model, parity, registry, paper trading, releases."""
     from tidegate.demo import run
 
-    raise typer.Exit(run(source))
+    raise typer.Exit(run(source, with_releases=releases))
 
 
 @app.command()
@@ -86,6 +89,29 @@ def tail(
     from tidegate.tail import run
 
     raise typer.Exit(run(load(), redis_url, streams or [], count, follow=follow, as_json=as_json))
+
+
+@app.command()
+def drill(
+    name: Annotated[str, typer.Argument(help="A drill's name, list, or all.")],
+) -> None:
+    """Cause a trouble for real in a stack of its own, and prove what docs/runbook.md says of it. Exit 1 when it fails."""
+    from tidegate.drills.catalog import DRILLS
+    from tidegate.drills.running import run, show
+
+    raise typer.Exit(show() if name == "list" else run(list(DRILLS) if name == "all" else [name]))
+
+
+@app.command()
+def retrain(
+    verify: Annotated[str, typer.Option("--verify", help="Version to make again: number, alias or model id.")],
+    seed: Annotated[int | None, typer.Option(help="Another seed, to see that a difference is found.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a version again, three ways: the same model bit for bit, or the first tree that differs (exit 1)."""
+    from tidegate.retrain import run
+
+    raise typer.Exit(run(verify, seed, as_json=as_json))
 
 
 def main() -> None:

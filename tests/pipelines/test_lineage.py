@@ -152,7 +152,7 @@ def test_leaves_are_kept_so_that_the_registry_is_asked_once(tmp_path: Path) -> N
     assert kept.of("7").leaves == kept.of("v7").leaves == registry.leaves
     assert registry.opened == 1
     assert kept.of("model-a").name == kept.of("candidate").name == "version 7"
-    with pytest.raises(UnknownVersion, match=r"'strange' is no version, alias or model id, nor 'lake'"):
+    with pytest.raises(UnknownVersion, match=r"'strange' is no version number, alias or model id"):
         kept.of("strange")
     with pytest.raises(UnknownVersion, match=r"has no version 8"):
         kept.of("8")
