@@ -51,6 +51,7 @@ def release_move(
     )
 
 
+@dg.op
 def release_alert(context: dg.OpExecutionContext, config: AlertConfig, workspace: dg.ResourceParam[Workspace]) -> None:
     """Tell release.notify something that a person must know. Fails when no place could be told."""
     text = f"{config.text}; see {config.runbook}"
@@ -63,16 +64,31 @@ def release_alert(context: dg.OpExecutionContext, config: AlertConfig, workspace
         raise PipelineError(f"nobody could be told: {'; '.join(untold)}")
 
 
+@dg.job(description="Tells release.notify of something that a person must know.")
+def release_alert_job() -> None:
+    """One telling."""
+    release_alert()
+
+
+MOVE_JOB = dg.define_asset_job(
+    "release_move_job",
+    selection=["release_move"],
+    description="Records a move of the registry and tells release.notify.",
+)
+ALERT_JOB = release_alert_job
+
+
 def _findings(record: MoveRecord, broken: str, untold: list[str]) -> list[Finding]:
     """The checks of a record: the journal's chain, the evidence behind its hash, one active version, people told."""
     active = [version for version, state in record.head.states.items() if state == "active"]
-    is_one = record.head.slots.active is None if not active else active == [record.head.slots.active]
+    slot = record.head.slots.active
+    is_one = active == ([] if slot is None else [slot])
     return [
         Finding("journal_intact", "release_move", not broken, broken or "every line follows from the one before"),
         Finding(
             "evidence_kept", "release_move", not record.evidence_problem,
             record.evidence_problem or f"sha256 {record.intent.evidence or 'of no evidence'}",
         ),
-        Finding("one_active", "release_move", is_one, f"active by state: {active}, by slot: {record.head.slots.active}"),
+        Finding("one_active", "release_move", is_one, f"active by state: {active}, by slot: {slot}"),
         Finding("people_told", "release_move", not untold, "; ".join(untold) or "every place was told", warn_only=True),
     ]  # fmt: skip

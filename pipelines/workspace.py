@@ -4,8 +4,9 @@ Stores, sources and rules open when first asked for: loading the definitions mus
 or a trainer.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,13 +26,18 @@ if TYPE_CHECKING:
 _NS_PER_SECOND = 1_000_000_000
 
 
+def _wall() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - the default of whoever opens a workspace; tests hand in their own
+
+
 @dataclass
 class Workspace:
-    """Settings and the parts built from them; `today` bounds an open range of days."""
+    """Settings and the parts built from them; `today` bounds an open range of days, `now` is when a version moves."""
 
     settings: Settings
     today: date
     progress: Progress = field(default_factory=Progress)
+    now: Callable[[], datetime] = _wall
 
     @cached_property
     def lake(self) -> Lake:
@@ -84,10 +90,9 @@ class Workspace:
     @cached_property
     def store(self) -> "ModelStore":
         """The model registry; opening it imports MLflow."""
-        from registry.store import ModelStore
+        from pipelines.registrar import open_store
 
-        registry = self.settings.registry
-        return ModelStore(registry.tracking_uri, registry.artifacts, registry.name)
+        return open_store(self.settings)
 
     def folder(self, *parts: str) -> Path:
         """A folder under `paths.var`, made when missing."""
