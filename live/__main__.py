@@ -38,6 +38,7 @@ from live.errors import LiveError
 from live.host import Host
 from live.wiring import ALL, SERVICES, Surroundings, build
 from market.events import MarketError
+from market.feature_spec import FEATURE_NAMES
 from monitoring.metrics import Metrics, process_metrics
 from registry.errors import RegistryError
 
@@ -74,7 +75,7 @@ def run(names: Sequence[str], settings: Settings, environ: Mapping[str, str]) ->
 def _run_claimed(names: Sequence[str], settings: Settings, environ: Mapping[str, str]) -> int:
     log = logs.configure("host", settings.serving.log_format, settings.serving.log_level)
     metrics = process_metrics()
-    metrics.touch(settings.market.symbols)
+    metrics.touch(settings.market.symbols, FEATURE_NAMES)
     port = _serve_metrics(names, settings, metrics)
     folder = Path(settings.paths.var) / "redis"
     server = serve(folder, settings.redis.url)

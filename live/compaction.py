@@ -154,7 +154,7 @@ def _gathered(folder: Path, upto: int) -> _Gathered:
                 row = row_of(body)
                 if row is None:
                     continue
-                place = (row.table, body.symbol, record.day)
+                place = (row.table, body.symbol, record.day)  # type: ignore[union-attr]  # what has a row has a symbol
                 if place not in found.rows:
                     found.rows[place] = Rows(TABLES[row.table].columns)
                 found.rows[place].add(row)

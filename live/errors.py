@@ -13,6 +13,7 @@ LiveError
 ├── StillOpen           the executor's journal has something open on a symbol that is not traded any more
 ├── RealModeRefused     what real orders need is not given: mode, keys, symbols as the venue has them
 ├── ServiceBusy         another process runs a service with the same folder
+├── TrialLogUnreadable  not even the beginning of a trial's log can be read
 ├── JournalError        the executor's journal cannot be read or written: nothing may be sent
 │   ├── JournalBusy     another executor writes into it
 │   └── JournalDamaged  a record that was durable is not whole
@@ -86,6 +87,10 @@ class ModelRefused(LiveError):
 
 class ServiceBusy(LiveError):
     """Another process runs a service with the same folder."""
+
+
+class TrialLogUnreadable(LiveError):
+    """Not even the beginning of a trial's log can be read."""
 
 
 class JournalError(LiveError):

@@ -110,7 +110,7 @@ class MarketFeed:
     def order(self, received: Received) -> list[Received | Lost]:
         """As `take`, with the messages as they were received."""
         body, header = received.body, received.header
-        line = self._lines.get(body.symbol)
+        line = self._lines.get(body.symbol)  # type: ignore[union-attr]  # market streams carry no verdicts
         if line is None:
             self.refusals.foreign += 1
             return []

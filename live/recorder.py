@@ -204,7 +204,7 @@ class Recorder:
                 self._broken.discard(body.symbol)
                 body = replace(body, flags=body.flags | BOOK_RESET)
         if self._open.waiting_bytes > MOST_WAITING:
-            self._broken.add(body.symbol)
+            self._broken.add(body.symbol)  # type: ignore[union-attr]  # no verdicts are recorded
             return
         self._append(each, body)
 
@@ -219,7 +219,8 @@ class Recorder:
         kind = kind_of(body)
         self._open.append(_ENCODE((kind, received.stream, received.entry_id, header.epoch, header.seq, day, body)))
         if streams.is_market(received.stream):
-            state.follow(received.stream, received.entry_id, body.symbol, (header.epoch, header.seq))
+            place = (header.epoch, header.seq)
+            state.follow(received.stream, received.entry_id, body.symbol, place)  # type: ignore[union-attr]
         if self._oldest_ns is None:
             self._oldest_ns = self._parts.clock.mono_ns()
 

@@ -6,7 +6,7 @@ are never rolled: they run from its first judged signal on, since a verdict may 
 
 import math
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from bus.messages import Outcome, Report, Route
@@ -28,6 +28,9 @@ class Seen:
 
     def __contains__(self, id_: str) -> bool:
         return id_ in self._ids
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
 
     def add(self, id_: str) -> bool:
         """Remember an id; False when it was known."""

@@ -96,7 +96,7 @@ class Watch:
         if second_ended and watched.moves.bps is not None:
             calls += watched.volatility.look(row.t_ns, watched.moves.bps)
         if calls:
-            self._act(calls)
+            self.act(calls)
 
     def on_mark(self, mark: MarkPrice, positions: Positions) -> None:
         """See a mark price: how far is the nearer of our positions from liquidation."""
@@ -106,7 +106,7 @@ class Watch:
             for is_real in (False, True)
             if (found := self._distance_bps(symbol, mark.price, positions, is_real=is_real)) is not None
         ]
-        self._act(watched.liquidation.look(self._parts.clock.mono_ns(), min(distances, default=None)))
+        self.act(watched.liquidation.look(self._parts.clock.mono_ns(), min(distances, default=None)))
 
     def remember_judged(self, folded: Folded, route: str, exit_ns: int, hit: bool) -> None:
         """See how an approved candidate ended in an earlier run, unless its halt was lifted since."""
@@ -116,25 +116,39 @@ class Watch:
 
     def on_judged(self, route: str, hit: bool) -> None:
         """See how an approved candidate ended."""
-        self._act((self._canary if route == "canary" else self._precision).look(hit))
+        self.act((self._canary if route == "canary" else self._precision).look(hit))
 
     def on_trip(self, pnl: float) -> None:
         """See the day's profit behind a round trip."""
-        self._act(self.pnl.look(pnl))
+        self.act(self.pnl.look(pnl))
 
     def on_new_day(self) -> None:
         """A UTC day begins."""
-        self._act(self.pnl.new_day())
+        self.act(self.pnl.new_day())
 
     def tick(self, entries_per_hour: float, promised_p95: float) -> None:
         """Look at the time."""
         now_ns = self._parts.clock.mono_ns()
         passed_ns = 0 if self._ticked_ns is None else min(now_ns - self._ticked_ns, _LONGEST_STEP_NS)
         self._ticked_ns = now_ns
-        self._act(self._rate.look(now_ns, entries_per_hour, promised_p95))
+        self.act(self._rate.look(now_ns, entries_per_hour, promised_p95))
         for watched in self._watched.values():
             watched.silent_ns += passed_ns
-            self._act(watched.market.on_silence(now_ns, watched.silent_ns / 1e9, was_seen=watched.was_seen))
+            self.act(watched.market.on_silence(now_ns, watched.silent_ns / 1e9, was_seen=watched.was_seen))
+
+    def act(self, calls: list[Call]) -> None:
+        """Let halts hold, or go: remembered, shown and said."""
+        for call in calls:
+            at_ns = self._parts.clock.wall_ns()
+            key = (call.reason, call.symbol, call.route)
+            if call.event == "HALT":
+                halt = Halt(call.reason, call.symbol, call.route, at_ns, call.severity, holds=True)
+                self.halts[key] = halt
+                self._keep(halt)
+                self._parts.metrics.halted.labels(call.reason).set(1)
+            elif call.event == "RESUME":
+                self._release(key)
+            self._say(call, at_ns)
 
     def alert(self, reason: str, text: str, symbol: str = "") -> None:
         """Tell of something that halts nothing."""
@@ -167,19 +181,6 @@ class Watch:
         margin = entry * size / self._parts.settings.sizing.leverage
         price = liquidation_price(side, entry, size, margin, symbol.maintenance_margin_rate)
         return side * (mark - price) / mark * 1e4
-
-    def _act(self, calls: list[Call]) -> None:
-        for call in calls:
-            at_ns = self._parts.clock.wall_ns()
-            key = (call.reason, call.symbol, call.route)
-            if call.event == "HALT":
-                halt = Halt(call.reason, call.symbol, call.route, at_ns, call.severity, holds=True)
-                self.halts[key] = halt
-                self._keep(halt)
-                self._parts.metrics.halted.labels(call.reason).set(1)
-            elif call.event == "RESUME":
-                self._release(key)
-            self._say(call, at_ns)
 
     def _release(self, key: tuple[str, str, str]) -> None:
         halt = self.halts.pop(key, None)

@@ -1,0 +1,309 @@
+"""The evidence on releases as it comes in: trials begin and end as versions move, verdicts are told, the bad stops.
+
+A version that is found bad is stopped at once, by a halt: of the canary's route, or, for the version that trades, by
+CRIT. Whoever moves versions hears the verdict and withdraws it; the halt holds until the rollout's epoch, or the active
+version, has changed.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from bus.messages import ControlEvent, Outcome, Report, Score, Trial, Verdict
+from bus.streams import VERDICTS
+from evaluation.drift_gate import DriftView
+from evaluation.trials import Metric
+from evaluation.verdict import Drift, Guards
+from live.errors import TrialLogUnreadable
+from live.evidence import Folded
+from live.guards import Call
+from live.maturing import Maturing
+from live.release_gauges import ReleaseGauges
+from live.running_trial import RunningTrial
+from live.service import Parts
+from live.standing import Key, Standings
+from live.trial_evidence import Draw, Draws, executed, filled, judged
+from live.trial_log import prune, running
+from live.trial_rows import Begun
+from live.watch import Watch
+
+PARITY: Final = "parity"
+"""What an alert of ai_scorer names as its source when a bundle failed its golden rows; its target is the slot."""
+_AGAIN_NS: Final = 5_000_000_000
+Precision = Callable[[str], float | None]
+"""Of a route, "" for all: share of approved candidates that reached the target, None of nothing."""
+_SCOPE: Final[Mapping[Trial, str]] = {"canary": "canary", "active": ""}
+"""The route that a halt of a trial's version is for."""
+
+
+class ReleaseWatch:
+    """The trials of one risk service. `watch` calls its halts."""
+
+    def __init__(self, parts: Parts, watch: Watch) -> None:
+        settings = parts.settings
+        self._parts, self._watch = parts, watch
+        self._policy = settings.release.policy()
+        self._folder = parts.var / "trials"
+        self._standings = Standings(settings.rollout, settings.registry.mirror)
+        self._standing = self._standings.look(parts.clock.wall_ns())
+        self._trials: dict[Trial, RunningTrial] = {}
+        self._maturing, self._draws = Maturing(), Draws()
+        self._gauges = ReleaseGauges(parts.metrics)
+        self._parity: deque[tuple[int, str]] = deque(maxlen=100)
+        self._drift: DriftView | None = None
+        self._canary_is_real = False
+        self._fills: dict[tuple[str, str], tuple[Report, Draw]] = {}
+        self._entries_per_hour = 0.0
+        self._precision: Precision = lambda _: None
+        self._disk_failed = False
+
+    def start(self, folded: Folded) -> None:
+        """Go on with the trials of an earlier run; what had ended and was not counted yet counts now."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for path in running(self._folder):
+            try:
+                found, damage = RunningTrial.go_on(path, self._policy, self._refused)
+            except TrialLogUnreadable as unreadable:
+                damage = str(unreadable)
+                path.rename(path.with_suffix(".damaged"))
+            else:
+                older = self._trials.pop(found.begun.trial, None)
+                if older is not None:
+                    older.end(self._parts.clock.wall_ns(), "another one runs")
+                self._trials[found.begun.trial] = found
+            if damage:
+                self._watch.alert("journal_error", damage)
+        for opened in folded.open.values():
+            self._draws.add(opened.id, opened.salt, opened.canary_fraction)
+        for outcome in folded.ended.values():
+            self._draws.add(outcome.candidate_id, outcome.salt, outcome.canary_fraction)
+            self._maturing.put(outcome)
+        for trial in self._trials.values():
+            self._take_up(trial)
+        self._follow()
+
+    def on_score(self, score: Score) -> None:
+        """A candidate was routed."""
+        self._draws.add(score.candidate_id, score.salt, score.canary_fraction)
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """A candidate has ended; it counts when its horizon is over."""
+        self._maturing.put(outcome)
+
+    def on_report(self, report: Report) -> None:
+        """Something became of an order."""
+        draw = self._draws.of(report.approval_id)
+        if report.route == "canary" and draw.salt:
+            self._canary_is_real = report.is_real
+        if (value := filled(report)) is not None:
+            self._executed(report, draw, "fill", value)
+
+    def on_fill(self, report: Report) -> None:
+        """An order has traded; an entry's markout comes by `on_markout` under (report id, route)."""
+        if report.leg != "entry":
+            return
+        self._fills[report.id, report.route] = report, self._draws.of(report.approval_id)
+        if len(self._fills) > 4_096:
+            del self._fills[next(iter(self._fills))]
+
+    def on_markout(self, key: tuple[str, str], value: float) -> None:
+        """The markout of a fill after a second, basis points, NaN where there is none."""
+        known = self._fills.pop(key, None)
+        if known is not None:
+            self._executed(*known, "markout", value)
+
+    def on_control(self, event: ControlEvent) -> None:
+        """A bundle failed its golden rows, or a person has lifted a halt."""
+        if event.event == "ALERT" and event.source == PARITY:
+            self._parity.append((self._parts.clock.wall_ns(), event.target))
+            self._guard()
+            self._judge(lambda _: True)
+        elif event.event == "RESUME":
+            for trial in self._trials.values():
+                if trial.fold.is_lost and _halt_of(trial) not in self._watch.halts:
+                    trial.forget_decision()
+
+    def on_drift(self, view: DriftView | None) -> None:
+        """How the features lie, by the newest look at them; None while there was none."""
+        self._drift = view
+
+    def tick(self, horizon_ns: int) -> None:
+        """Count what has matured and judge by it."""
+        at_ns = self._parts.clock.wall_ns()
+        for outcome in self._maturing.ripe(at_ns, horizon_ns):
+            for trial in self._trials.values():
+                row = judged(outcome, trial.begun, self._standing.control, at_ns)
+                if row is not None:
+                    trial.take(row)
+        self._judge(lambda trial: trial.is_fresh)
+
+    def each_second(self, entries_per_hour: float, precision: Precision) -> None:
+        """Follow the versions, measure, judge by the time; say again what nobody may forget."""
+        self._entries_per_hour, self._precision = entries_per_hour, precision
+        self._follow()
+        self._guard()
+        self._judge(lambda _: True)
+        at_ns = self._parts.clock.wall_ns()
+        for trial in self._trials.values():
+            if trial.told_ns is None or at_ns - trial.told_ns >= _AGAIN_NS:
+                self._tell(trial, at_ns)
+
+    def status(self) -> Mapping[str, Any]:
+        """What `tidegate status` shows of each trial."""
+        return {
+            name: {
+                "version": trial.begun.version,
+                "decision": trial.fold.said.decision if trial.fold.said else "hold",
+                "breaches": [each.reason for each in trial.fold.said.breaches] if trial.fold.said else [],
+                "rows": trial.fold.rows,
+                "since_ns": trial.begun.since_ns,
+            }
+            for name, trial in self._trials.items()
+        }
+
+    def to_sync(self) -> list[int]:
+        """Return descriptors of the logs that were written to. Raises OSError."""
+        found = (trial.to_sync() for trial in self._trials.values())
+        return [descriptor for descriptor in found if descriptor is not None]
+
+    def stop(self) -> None:
+        """End; the trials go on in the next run."""
+        for trial in self._trials.values():
+            trial.close()
+
+    # Versions
+
+    def _follow(self) -> None:
+        """Let trials begin and end as the versions stand now."""
+        at_ns = self._parts.clock.wall_ns()
+        self._standing = self._standings.look(at_ns)
+        wanted = self._standing.trials()
+        for name, trial in list(self._trials.items()):
+            if trial.is_of(wanted.get(name)) or self._must_hold(trial):
+                continue
+            del self._trials[name]
+            trial.end(at_ns, "the versions have moved on")
+            self._gauges.ended(name)
+            if trial.fold.is_lost and (halt := _halt_of(trial)) in self._watch.halts:
+                self._watch.act([Call("RESUME", "INFO", halt[0], "the version was withdrawn", route=halt[2])])
+        for name, key in wanted.items():
+            if name not in self._trials:
+                self._begin(key, at_ns)
+        for trial in self._trials.values():
+            self._stop_bad(trial)
+
+    def _begin(self, key: Key, at_ns: int) -> None:
+        since_ns = at_ns
+        if key.trial == "canary" and self._standing.since_ns:
+            since_ns = min(at_ns, self._standing.since_ns)
+        begun = Begun(*key, self._standing.rollout.epoch, since_ns)
+        try:
+            prune(self._folder)
+            trial = RunningTrial.begin(self._folder, begun, self._policy, self._refused)
+        except OSError as refused:
+            self._refused(refused)
+            return
+        self._trials[key.trial] = trial
+        self._parts.log.info("trial_begun", trial=key.trial, version=key.version, against=key.against, salt=key.salt)
+
+    def _must_hold(self, trial: RunningTrial) -> bool:
+        """Whether a canary that was found bad is still to be held off: its withdrawal is written under a new epoch."""
+        is_bad_canary = trial.begun.trial == "canary" and trial.fold.is_lost
+        return is_bad_canary and self._standing.rollout.epoch == trial.fenced_epoch
+
+    def _take_up(self, trial: RunningTrial) -> None:
+        """Hold what an earlier run held, without calling it a second time."""
+        said = trial.fold.said
+        if trial.fold.is_lost and said is not None and _halt_of(trial) in self._watch.halts:
+            trial.fenced_epoch = said.epoch
+
+    # Evidence
+
+    def _executed(self, report: Report, draw: Draw, metric: Metric, value: float) -> None:
+        at_ns = self._parts.clock.wall_ns()
+        is_compared = not (report.is_real or self._canary_is_real)
+        for trial in self._trials.values():
+            row = executed(report, trial.begun, draw, metric, value, is_compared=is_compared, at_ns=at_ns)
+            if row is not None:
+                trial.take(row)
+                trial.flush()
+
+    def _guard(self) -> None:
+        """Hand each trial what was measured beside its rows."""
+        at_ns, standing = self._parts.clock.wall_ns(), self._standing
+        release, risk = self._parts.settings.release, self._parts.settings.risk
+        since_ns = at_ns - round(release.parity_minutes * 60e9)
+        drifts = _drifts(self._drift, at_ns)
+        before = standing.previous or standing.active
+        for name, trial in self._trials.items():
+            slot = "active" if name == "active" else "shadow"
+            beside = Guards(
+                parity_failures=sum(at >= since_ns and where == slot for at, where in self._parity),
+                drifts=drifts,
+                precision_floor=risk.precision_floor,
+            )
+            if name == "active":
+                p95 = before.entries_per_hour_p95 if before else 0.0
+                beside = replace(beside, entries_per_hour=self._entries_per_hour, previous_entries_p95=p95 or None)
+            if ("precision_halt", "", _SCOPE.get(name, "-")) in self._watch.halts:
+                beside = replace(beside, precision=self._precision(_SCOPE[name]))
+            trial.guard(beside, at_ns)
+
+    # Verdicts
+
+    def _judge(self, is_wanted: Callable[[RunningTrial], bool]) -> None:
+        at_ns, epoch = self._parts.clock.wall_ns(), self._standing.rollout.epoch
+        for trial in filter(is_wanted, list(self._trials.values())):
+            if trial.look(at_ns, against=self._against(trial), epoch=epoch) is not None:
+                self._stop_bad(trial)
+                self._tell(trial, at_ns)
+            trial.flush()
+
+    def _stop_bad(self, trial: RunningTrial) -> None:
+        """Halt what a version does that was found bad; a canary anew when a move has let it go on."""
+        said, epoch, name = trial.fold.said, self._standing.rollout.epoch, trial.begun.trial
+        if said is None or not trial.fold.is_lost or name not in _SCOPE:
+            return
+        if trial.fenced_epoch is None or (name == "canary" and trial.fenced_epoch != epoch):
+            trial.fenced_epoch = epoch
+            text = f"{name} version {said.version}: " + "; ".join(each.text for each in said.breaches)
+            severity: Any = "WARN" if name == "canary" else "CRIT"
+            self._watch.act([Call("HALT", severity, _halt_of(trial)[0], text, route=_SCOPE[name])])
+
+    def _tell(self, trial: RunningTrial, at_ns: int) -> None:
+        said = trial.told(at_ns, against=self._against(trial), epoch=self._standing.rollout.epoch)
+        if said is not None:
+            self._publish(said)
+
+    def _publish(self, said: Verdict) -> None:
+        id_ = f"risk-verdict-{said.trial}-{said.version}-{said.at_ns}"
+        self._parts.out.publish(VERDICTS, said, message_id=id_)
+        self._gauges.show(said)
+
+    def _against(self, trial: RunningTrial) -> int:
+        return self._standing.control if trial.begun.trial == "active" else trial.begun.against
+
+    def _refused(self, refused: Exception) -> None:
+        """A disk that refuses does not stop the watching: it is told of, and memory goes on."""
+        if not self._disk_failed:
+            self._disk_failed = True
+            self._watch.alert("journal_error", f"{self._folder}: {refused}; a restart would lose evidence of trials")
+
+
+def _halt_of(trial: RunningTrial) -> tuple[str, str, str]:
+    """The halt by which a bad version is stopped: reason, symbol, route."""
+    said = trial.fold.said
+    reason = said.breaches[0].reason if said and said.breaches else "other"
+    return reason, "", _SCOPE.get(trial.begun.trial, "")
+
+
+def _drifts(view: DriftView | None, at_ns: int) -> tuple[Drift, ...]:
+    found: list[Drift] = []
+    for each in view.features if view else ():
+        seconds = max(0, at_ns - each.over_since_ns) / 1e9 if each.over_since_ns else 0.0
+        found += [
+            Drift("psi", each.name, each.psi, each.psi_line, seconds, each.armed),
+            Drift("ks", each.name, each.ks, each.ks_line, seconds, each.armed),
+        ]
+    return tuple(found)
