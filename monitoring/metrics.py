@@ -46,6 +46,11 @@ ROLLBACK_REASONS = (
     "markout", "fill_rate", "post_promotion", "precision_halt", "external_move", "operator", "other",
 )  # fmt: skip
 """Why a version is withdrawn. psi_feature_NAME and ks_feature_NAME name the feature behind psi_feature, ks_feature."""
+RELEASE_GATES = (
+    "winrate_delta", "winrate_seq", "onnx_parity_fail", "psi_feature", "ks_feature", "calibration", "throughput",
+    "markout", "fill_rate", "post_promotion", "precision_halt", "shadow_quality", "shadow_money",
+)  # fmt: skip
+"""What a trial's evidence is held against; release.observe names such gates."""
 TRIALS = ("shadow", "canary", "active")
 DECISIONS = ("promote", "hold", "roll_back")
 ORDER_STATES = ("accepted", "refused", "unknown", "resolved", "partial", "filled", "canceled", "expired")
@@ -261,12 +266,14 @@ class Metrics:
         self.halted = self._gauge("halted", "1 while a halt holds.", "reason")
         self.control_events_total = self._counter("control_events_total", "Control events.", "event", "severity")
 
-    def touch(self, symbols: Iterable[str]) -> None:
-        """Give every counter its series at 0, for each label value that is known."""
+    def touch(self, symbols: Iterable[str], features: Iterable[str] = ()) -> None:
+        """Give every counter its series at 0, for each label value that is known.
+
+        `features` are the models': drift of each is a reason of its own to withdraw a version.
+        """
         for reason in FAIL_SAFE_REASONS:
             self.fail_safe_trigger_total.labels(reason)
-        for reason in ROLLBACK_REASONS:
-            self.rollback_total.labels(reason)
+        self._touch_releases(features)
         for source, target in (("paper", "real"), ("real", "paper")):
             self.mode_switch_total.labels(source, target)
         for mode in DROP_MODES:
@@ -284,6 +291,19 @@ class Metrics:
             self._touch_route(route)
         for symbol in symbols:
             self._touch_symbol(symbol)
+
+    def _touch_releases(self, features: Iterable[str]) -> None:
+        """Gauges too: a trial that has not begun has decided nothing, and breaches nothing."""
+        by_feature = [f"{gate}_{feature}" for feature in features for gate in ("psi_feature", "ks_feature")]
+        for reason in (*ROLLBACK_REASONS, *by_feature):
+            self.rollback_total.labels(reason)
+        for trial in TRIALS:
+            for decision in DECISIONS:
+                self.release_decision.labels(trial, decision)
+            for gate in RELEASE_GATES:
+                self.gate_breached.labels(trial, gate)
+            self.release_sample.labels(trial)
+            self.release_budget_used.labels(trial)
 
     def _touch_route(self, route: str) -> None:
         self.fills_total.labels(route)
