@@ -13,11 +13,14 @@ import dagster as dg
 from upath import UPath
 
 from config.settings import load
-from pipelines import automation, ingestion, partitions, release, training
+from pipelines import automation, ingestion, partitions, release, release_record, training
 from pipelines.artifacts import JsonIOManager
+from pipelines.failure_sensor import failure_sensor
 from pipelines.features import features
 from pipelines.labels import labels
 from pipelines.progress import timed
+from pipelines.release_sensors import release_sensors
+from pipelines.retrain_sensors import drift_sensor, gap_sensor
 from pipelines.skew import feature_skew
 from pipelines.workspace import Workspace
 
@@ -46,6 +49,11 @@ CHECKS = {
     "parity_flips": "No decision at tau_entry differs.",
     "parity_probability": "No calibrated probability differs after rounding to float32.",
     "feature_drift": "No feature is over evaluation.psi_block or evaluation.ks_block against the previous release.",
+    "own_drift": "No armed feature of the test days is over its line against the train days.",
+    "journal_intact": "Every line of the registry's journal follows from the one before.",
+    "evidence_kept": "What the move was decided on has the sha256 that the journal names.",
+    "one_active": "At most one version is active, and it is the one in the slot.",
+    "people_told": "Every place of release.notify took the message.",
 }
 """What each check asks, as Dagster's page shows it."""
 GRID_ASSETS = ("market_data", "gap_report", "features", "labels")
@@ -65,11 +73,16 @@ def build(workspace: Workspace) -> dg.Definitions:
         description="Train, calibrate, export, prove parity, draw the card, register a candidate.",
     )
     return dg.Definitions(
-        assets=[*make.grid_assets(), *make.training_assets()],
+        assets=[*make.grid_assets(), *make.training_assets(), make.move_record()],
         asset_checks=[make.skew_check()],
-        jobs=[ingest, train],
+        jobs=[ingest, train, release_record.MOVE_JOB, release_record.ALERT_JOB],
         schedules=[automation.daily_schedule(ingest.name, settings.schedule, settings.market)],
-        sensors=[automation.backfill_sensor(ingest.name, settings.schedule)],
+        sensors=[
+            *release_sensors(settings),
+            gap_sensor(ingest, train, settings),
+            drift_sensor(train, settings),
+            failure_sensor(settings),
+        ],
         resources={"workspace": workspace, "io_manager": JsonIOManager(base_path=_storage(workspace))},
         # The default executor starts an interpreter for every step: seconds each, for assets that take less.
         executor=dg.in_process_executor,
@@ -122,10 +135,20 @@ class _Maker:
             ),
             self._asset(release.onnx_bundle, "export", {"onnx"}, [], blocking=("bundle_verified",), **handed_on),
             self._asset(release.parity_report, "export", {"onnx"}, [], blocking=parity, **handed_on),
-            self._asset(release.drift_report, "monitor", {"evidently"}, [], warning=("feature_drift",)),
+            self._asset(
+                release.drift_report, "monitor", {"evidently"}, [],
+                blocking=("own_drift",), warning=("feature_drift",),
+            ),
             self._asset(release.model_card, "release", {"mlflow"}, [dg.AssetDep("drift_report")], **handed_on),
             self._asset(release.candidate, "release", {"mlflow"}, []),
         ]  # fmt: skip
+
+    def move_record(self) -> dg.AssetsDefinition:
+        """The list of all moves of the registry: each run shows one."""
+        return self._asset(
+            release_record.release_move, "release", {"python"}, [],
+            blocking=("journal_intact", "evidence_kept", "one_active"), warning=("people_told",),
+        )  # fmt: skip
 
     def skew_check(self) -> dg.AssetChecksDefinition:
         """Live against the lake, of the days that were traded; it may be run on its own, at any time."""

@@ -45,7 +45,7 @@ def require_sound(workspace: Workspace, asked: Sequence[Cell]) -> None:
     if found := damaged(workspace, asked):
         what = "; ".join(f"{each.key} ({why})" for each, why in sorted(found.items()))
         raise DamagedPartition(
-            f"{len(found)} of {len(asked)} partitions are damaged: {what}. Backfill them (sensor backfill_missing, or "
+            f"{len(found)} of {len(asked)} partitions are damaged: {what}. Backfill them (sensor gap_sensor, or "
             f"materialize market_data with tag tidegate/backfill=true), then run this again"
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bus.client import RedisBus
 from bus.codec import decode
@@ -21,9 +21,11 @@ from bus.streams import CONTROL, VERDICTS
 from config.settings import Settings
 from market.feature_spec import schema_hash
 from registry.effects import Announce
-from registry.promotion import Registrar
 from registry.states import Announcement
-from registry.store import ModelStore
+
+if TYPE_CHECKING:
+    from registry.promotion import Registrar
+    from registry.store import ModelStore
 
 WRITER = "registrar"
 """Under which the moves are told on control:events."""
@@ -39,8 +41,10 @@ class Heard(NamedTuple):
     verdict: Verdict
 
 
-def open_store(settings: Settings) -> ModelStore:
+def open_store(settings: Settings) -> "ModelStore":
     """The model registry of a configuration. MLflow is imported, and asked, with the first use."""
+    from registry.store import ModelStore  # brings onnxruntime, which reading verdicts does not need
+
     registry = settings.registry
     lock_folder = Path(settings.paths.var) if "://" in registry.artifacts else None
     return ModelStore(registry.tracking_uri, registry.artifacts, registry.name, lock_folder=lock_folder)
@@ -66,12 +70,14 @@ def open_streams(settings: Settings, bus_url: str = "") -> Iterator[Bus]:
 
 
 @contextmanager
-def open_registrar(settings: Settings, now: Callable[[], datetime], bus_url: str = "") -> Iterator[Registrar]:
+def open_registrar(settings: Settings, now: Callable[[], datetime], bus_url: str = "") -> Iterator["Registrar"]:
     """A registrar of the configured registry and mirror, with the configured rules.
 
     `now` tells the time, zone-aware UTC. `bus_url` overrides where its moves are told; a bus that is away stops no
     move. Raises nothing: MLflow and the bus are asked only when a move needs them.
     """
+    from registry.promotion import Registrar
+
     yield Registrar(
         open_store(settings),
         Path(settings.registry.mirror),

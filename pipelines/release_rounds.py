@@ -7,7 +7,7 @@ record. Whatever is away is said within seconds, and tried again with the next l
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
 
@@ -19,8 +19,10 @@ from config.settings import Settings
 from pipelines.registrar import Heard, hear, nanoseconds, open_streams
 from pipelines.release_policy import Due, Standstill, due_promotion, due_withdrawal, silence
 from registry.errors import EpochConflict, MoveRefused, RegistryError
-from registry.promotion import Moved, Registrar, ScorerView
 from registry.states import Actor, Head, Subject
+
+if TYPE_CHECKING:  # brings onnxruntime, which loading the sensors does not need
+    from registry.promotion import Moved, Registrar, ScorerView
 
 SCORER = "ai_scorer"
 _MOST_WITHDRAWALS = 3
@@ -48,7 +50,7 @@ class Looked:
     alert: Alert | None = None
 
 
-Round = Callable[[Registrar, Settings, Callable[[], datetime]], Looked]
+Round = Callable[["Registrar", Settings, Callable[[], datetime]], Looked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def gather(settings: Settings) -> Evidence:
         return Evidence({}, {}, f"the streams tell nothing: {error}")
 
 
-def rollback_round(registrar: Registrar, settings: Settings, now: Callable[[], datetime]) -> Looked:
+def rollback_round(registrar: "Registrar", settings: Settings, now: Callable[[], datetime]) -> Looked:
     """Make every withdrawal that is due."""
     evidence = gather(settings)
     made: list[str] = []
@@ -91,7 +93,7 @@ def rollback_round(registrar: Registrar, settings: Settings, now: Callable[[], d
     return Looked(evidence.problem or due.text, is_well=not evidence.problem)
 
 
-def promotion_round(registrar: Registrar, settings: Settings, now: Callable[[], datetime]) -> Looked:
+def promotion_round(registrar: "Registrar", settings: Settings, now: Callable[[], datetime]) -> Looked:
     """Make the promotion that is due, unless the live side is silent: stale evidence is no health."""
     head, evidence = registrar.head(), gather(settings)
     missing = evidence.problem or silence(head, evidence.said, evidence.beats, settings.release, now())
@@ -105,7 +107,7 @@ def promotion_round(registrar: Registrar, settings: Settings, now: Callable[[], 
     return _ask(registrar, due, Actor("sensor", "promotion_sensor"))
 
 
-def registry_round(registrar: Registrar, settings: Settings, now: Callable[[], datetime]) -> Looked:
+def registry_round(registrar: "Registrar", settings: Settings, now: Callable[[], datetime]) -> Looked:
     """Finish what a crash left, catch up with what was away, and find what was moved past tidegate."""
     recovered = registrar.recover()
     found = registrar.reconcile(scorers(gather(settings).beats, nanoseconds(now())))
@@ -121,8 +123,10 @@ def registry_round(registrar: Registrar, settings: Settings, now: Callable[[], d
     return Looked(text, is_well=not found.divergences, alert=alert)
 
 
-def scorers(beats: Mapping[str, Heartbeat], now_ns: int) -> dict[str, ScorerView]:
+def scorers(beats: Mapping[str, Heartbeat], now_ns: int) -> dict[str, "ScorerView"]:
     """What each scorer says it scores with, by its heartbeat; one that says nothing of its models is left out."""
+    from registry.promotion import ScorerView
+
     views = {}
     for name, beat in beats.items():
         models, rollout = beat.status.get("models"), beat.status.get("rollout")
@@ -134,7 +138,7 @@ def scorers(beats: Mapping[str, Heartbeat], now_ns: int) -> dict[str, ScorerView
     return views
 
 
-def perform(registrar: Registrar, due: Due, by: Actor) -> Moved:
+def perform(registrar: "Registrar", due: Due, by: Actor) -> "Moved":
     """Ask the registrar for a move; what it raises is Registrar's."""
     evidence, epoch = evidence_of(due.heard), due.expect_epoch
     match due.verb:
@@ -170,7 +174,7 @@ def evidence_of(heard: Heard | None) -> dict[str, Any]:
     return {**dict(msgspec.to_builtins(verdict)), "stream": VERDICTS, "entry": heard.entry_id}
 
 
-def _ask(registrar: Registrar, due: Due, by: Actor) -> Looked:
+def _ask(registrar: "Registrar", due: Due, by: Actor) -> Looked:
     """Make a move; a refusal of the registrar, or something that is away, is said and not raised."""
     try:
         return Looked(_sentence(perform(registrar, due, by)))
@@ -193,7 +197,7 @@ def _silent(head: Head, evidence: Evidence, missing: str) -> Alert | None:
     return Alert(f"silent-{evidence.newest}", "the live side gives no evidence", missing, "stale_evidence")
 
 
-def _sentence(moved: Moved) -> str:
+def _sentence(moved: "Moved") -> str:
     late = [effect for effect, state in moved.effects.items() if state == "pending"]
     text = f"epoch {moved.epoch}: {moved.transition} ({moved.tx})"
     return f"{text}, {' and '.join(late)} to follow" if late else text

@@ -4,7 +4,6 @@ A cursor is the epoch of the last move that was recorded, never a time. So a rec
 for with the next look, and one that was is not asked for again: its run key is the move's own.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -12,13 +11,12 @@ from typing import Any
 import dagster as dg
 import msgspec
 
-from bus.errors import BusError
-from bus.heartbeats import Heartbeat, write
 from config.settings import Settings
 from monitoring.runbook import link_of
-from pipelines.registrar import nanoseconds, open_registrar, open_streams
+from pipelines.registrar import open_registrar
 from pipelines.release_record import ALERT_JOB, MOVE_JOB
 from pipelines.release_rounds import Alert, Looked, Round, promotion_round, registry_round, rollback_round
+from pipelines.sensor_beats import leave_heartbeat
 from pipelines.workspace import Workspace
 from registry.errors import JournalBroken, ManifestError, RegistryError
 from registry.journal import HeadReader, Intent
@@ -35,8 +33,8 @@ class Cursor(msgspec.Struct, frozen=True):
     seen: str = ""
 
 
-def release_sensors(settings: Settings, started: datetime) -> list[dg.SensorDefinition]:
-    """The sensors that promote, roll back, and keep the registry in step; `started` is told by their heartbeats."""
+def release_sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """The sensors that promote, roll back, and keep the registry in step."""
     made = {
         "promotion_sensor": (promotion_round, "Takes candidates in and promotes what passed."),
         "rollback_sensor": (rollback_round, "Withdraws what risk found bad, within seconds."),
@@ -44,15 +42,15 @@ def release_sensors(settings: Settings, started: datetime) -> list[dg.SensorDefi
             registry_round, "Finishes broken-off moves, catches MLflow up, finds what was moved past tidegate."
         ),
     }  # fmt: skip
-    return [_sensor(name, look, text, settings, nanoseconds(started)) for name, (look, text) in made.items()]
+    return [_sensor(name, look, text, settings) for name, (look, text) in made.items()]
 
 
-def _sensor(name: str, look: Round, description: str, settings: Settings, started_ns: int) -> dg.SensorDefinition:
+def _sensor(name: str, look: Round, description: str, settings: Settings) -> dg.SensorDefinition:
     def evaluate(context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.SensorResult:
         before = msgspec.json.decode(context.cursor, type=Cursor) if context.cursor else Cursor()
         looked, moves = _look(name, look, workspace.settings, workspace.now)
         requests, after = plan_records(name, moves, before, looked.alert)
-        leave_heartbeat(name, looked, workspace.settings, nanoseconds(workspace.now()), started_ns)
+        leave_heartbeat(name, looked.text, workspace, is_well=looked.is_well)
         context.log.info("%s", looked.text)
         return dg.SensorResult(
             run_requests=requests,
@@ -116,19 +114,6 @@ def plan_records(
     if alert and alert.key == before.seen:
         requests.append(_alarm(sensor, alert))
     return requests, Cursor(due[-1].epoch if due else behind, alert.key if alert else "")
-
-
-def leave_heartbeat(sensor: str, looked: Looked, settings: Settings, at_ns: int, started_ns: int) -> None:
-    """Say on the bus that a sensor looked, so that heartbeat_age_seconds tells when one stopped looking."""
-    beat = Heartbeat(
-        service=f"sensor:{sensor}", at_ns=at_ns, started_ns=started_ns, pid=os.getpid(), state="running",
-        ready=looked.is_well, metrics_port=0, hosted_with=[], groups=[], status={"text": looked.text},
-    )  # fmt: skip
-    try:
-        with open_streams(settings) as bus:
-            write(bus, beat)
-    except BusError:
-        return
 
 
 def _record(intent: Intent) -> dg.RunRequest:

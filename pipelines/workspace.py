@@ -40,6 +40,11 @@ class Workspace:
     now: Callable[[], datetime] = _wall
 
     @cached_property
+    def opened(self) -> datetime:
+        """When this process first asked."""
+        return self.now()
+
+    @cached_property
     def lake(self) -> Lake:
         """The parquet lake; its root folder is made when missing."""
         return Lake.create(self.settings.paths.lake)

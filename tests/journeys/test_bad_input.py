@@ -139,7 +139,7 @@ def test_a_truncated_parquet_is_refused_named_and_mended(
     failure = runs.launch("ingest_job", ["features"], [MIDDLE])
     assert f"DamagedPartition: 1 of 1 partitions are damaged: {MIDDLE.key} (book corrupt: " in failure
     assert str(file_of(own, BOOK, MIDDLE)) in failure
-    assert "Backfill them (sensor backfill_missing" in failure
+    assert "Backfill them (sensor gap_sensor" in failure
     assert own.lake.info(FEATURES, MIDDLE.symbol, MIDDLE.day).content_sha256 == before[FEATURES, *_of(MIDDLE)]
     status, page = scanned(own, capsys)
     assert (status, "1 corrupt in 12 partitions" in page) == (1, True), page

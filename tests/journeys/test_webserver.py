@@ -99,8 +99,8 @@ def _only_what_is_wanting_is_made_again(stack: Stack) -> None:
 
 def _the_sensor_finds_nothing_left(stack: Stack) -> None:
     """Switched on after the backfill, it skips with a reason."""
-    stack.web.start_sensor("backfill_missing")
-    tick = until(lambda: stack.web.finished_tick("backfill_missing"), _RUN_SECONDS, "a tick of backfill_missing")
+    stack.web.start_sensor("gap_sensor")
+    tick = until(lambda: stack.web.finished_tick("gap_sensor"), _RUN_SECONDS, "a tick of gap_sensor")
     assert (tick["status"], tick["runIds"]) == ("SKIPPED", []), tick["error"]
     assert tick["skipReason"] == "no partition is missing or damaged"
 

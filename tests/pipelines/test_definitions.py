@@ -33,9 +33,12 @@ GRAPH: dict[str, tuple[str, set[str], set[str], set[str], set[str]]] = {
         "export", {"onnx"}, {"model", "onnx_bundle"},
         {"parity_margin_bits", "parity_flips", "parity_probability"}, set(),
     ),
-    "drift_report": ("monitor", {"evidently"}, {"model"}, set(), {"feature_drift"}),
+    "drift_report": ("monitor", {"evidently"}, {"model"}, {"own_drift"}, {"feature_drift"}),
     "model_card": ("release", {"mlflow"}, {"model", "parity_report", "drift_report"}, set(), set()),
     "candidate": ("release", {"mlflow"}, {"model", "parity_report", "model_card"}, set(), set()),
+    "release_move": (
+        "release", {"python"}, set(), {"journal_intact", "evidence_kept", "one_active"}, {"people_told"},
+    ),
 }  # fmt: skip
 GRID = {"market_data", "gap_report", "features", "labels"}
 
@@ -101,20 +104,29 @@ def test_half_of_the_graph_is_cut_into_cells_and_backfilled_in_one_run(assets: d
         assert isinstance(assets[name].partitions_def, dg.MultiPartitionsDefinition)
 
 
-def test_two_jobs_share_the_graph_between_them(repository: dg.RepositoryDefinition) -> None:
+def test_three_jobs_share_the_graph_between_them(repository: dg.RepositoryDefinition) -> None:
     """Nothing is in both, nothing in neither."""
     selected = {
         name: {key.to_user_string() for key in repository.get_job(name).asset_layer.executable_asset_keys}
-        for name in ("ingest_job", "train_job")
+        for name in ("ingest_job", "train_job", "release_move_job")
     }
-    assert selected == {"ingest_job": GRID, "train_job": set(GRAPH) - GRID}
+    moves = {"release_move"}
+    assert selected == {"ingest_job": GRID, "train_job": set(GRAPH) - GRID - moves, "release_move_job": moves}
 
 
-def test_a_schedule_and_a_sensor_start_ingest_runs(repository: dg.RepositoryDefinition) -> None:
-    """The daily tick asks for yesterday of every symbol; the sensor is the backfill's."""
-    (schedule,), (sensor,) = repository.schedule_defs, repository.sensor_defs
+def test_each_sensor_starts_these_jobs(repository: dg.RepositoryDefinition) -> None:
+    """Those that move versions record it; those of the data backfill and train; the last one only tells."""
+    release, failures = {"release_move_job", "release_alert_job"}, set[str]()
+    assert {each.name: {target.job_name for target in each.targets} for each in repository.sensor_defs} == {
+        "promotion_sensor": release, "rollback_sensor": release, "registry_sensor": release,
+        "gap_sensor": {"ingest_job", "train_job"}, "drift_sensor": {"train_job"}, "run_failure_sensor": failures,
+    }  # fmt: skip
+
+
+def test_a_schedule_starts_ingest_runs(repository: dg.RepositoryDefinition) -> None:
+    """The daily tick asks for yesterday of every symbol."""
+    (schedule,) = repository.schedule_defs
     assert (schedule.name, schedule.job_name, schedule.cron_schedule) == ("daily_ingest", "ingest_job", "15 3 * * *")
-    assert (sensor.name, sensor.job_name) == ("backfill_missing", "ingest_job")
     at = datetime(2026, 1, 7, 3, 15, tzinfo=UTC)
     context = dg.build_schedule_context(scheduled_execution_time=at, repository_def=repository)
     asked = schedule.evaluate_tick(context).run_requests or ()

@@ -70,7 +70,7 @@ def test_a_reader_is_refused_with_every_damaged_cell_and_what_to_do(own: Bench) 
     assert message.startswith("2 of 6 partitions are damaged")
     assert str(MIDDLE.key) in message
     assert str(other.key) in message
-    assert "backfill_missing" in message
+    assert "gap_sensor" in message
 
 
 def test_a_sound_day_without_features_or_labels_is_wanting(own: Bench) -> None:
