@@ -1,24 +1,31 @@
-"""Bringing the mirror in step with the registry's aliases: what is to be done to a slot, and doing it.
+"""Bringing the mirror in step with the registry: what is to be followed, and doing it.
 
-An alias that moved is followed. One that stands where it stood when it was last followed is not followed again, so a
-rollback that turned the mirror first is not undone by a registry that has yet to hear of it. Nothing is taken from a
-slot because the registry is silent, or lost what it had.
+Where a move was ever recorded the registry's head is followed (`live.course`), so an alias moved by hand is not, and a
+registry that has yet to hear of a rollback does not undo it. Before that an alias that moved is followed, and one that
+stands where it stood is left alone. Nothing is taken from a slot because the registry is silent, or lost what it had.
 """
 
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
+from msgspec import Struct
 
+from live.course import Course, lags, of_journal, of_tags, unmoved
 from live.errors import ModelRefused
 from live.model_slots import Engine, check_made_for, reason_of
-from registry.bundle import Scorer, verify_bundle
+from live.slot_steps import is_sound, standing_of, step_of, step_to
+from registry import rollout
+from registry.bundle import Scorer
 from registry.errors import FileError, ManifestError, RegistryError
 from registry.files import write_file
-from registry.manifest import BUNDLES_FOLDER, SLOTS, Cause, ManifestEntry, Mirror, Slot
+from registry.journal import HeadReader
+from registry.manifest import BUNDLES_FOLDER, SLOTS, Cause, Mirror, Slot
 from registry.versions import Version
 
 STATE_FILE = "followed.json"
@@ -26,9 +33,12 @@ RETRY_NS = 30_000_000_000
 """A version that may not be mirrored is fetched again after so long: somebody may have mended it."""
 BY = "model_sync"
 
-Step = Literal["keep", "fill", "empty"]
-Followed = dict[Slot, int]
-"""The version each alias named when it was last followed."""
+
+class Followed(Struct, frozen=True, forbid_unknown_fields=True):
+    """The epoch of the registry that was followed last, and the version each alias named when it was."""
+
+    epoch: int = 0
+    aliases: dict[Slot, int] = {}
 
 
 class Store(Protocol):
@@ -38,21 +48,13 @@ class Store(Protocol):
         """Every version, each with its aliases. Raises RegistryError."""
         ...
 
+    def model_tags(self) -> Mapping[str, str]:
+        """The tags of the registered model. Raises RegistryError."""
+        ...
+
     def download(self, version: Version, folder: Path) -> Path:
         """Fetch a version's bundle into a folder that is not there yet. Raises RegistryError."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a slot of the mirror holds; without one, nothing is known of it: never filled, or lost."""
-
-    version: int
-    is_sound: bool
-
-
-EMPTIED = Standing(0, is_sound=True)
-"""Somebody took the version out, which is a decision like a turn is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +77,30 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one look at the registry led to; `versions` counts those it has."""
+    """What one look at the registry led to; `versions` counts those it has.
+
+    `epoch` is the one of the registry that is followed, `named` what each slot is to hold by it, `differences` says
+    where journal, mirror and registry do not name the same.
+    """
 
     versions: int
     turned: tuple[Turned, ...] = ()
     unfit: tuple[Unfit, ...] = ()
+    epoch: int = 0
+    named: Mapping[Slot, int] = field(default_factory=dict)
+    differences: tuple[str, ...] = ()
 
 
-def step_of(slot: Slot, named: int | None, followed: int | None, standing: Standing | None) -> Step:
-    """Say what is to be done to a slot whose alias names a version, or none, and named `followed` when last followed.
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the registry answered; `store` is None where it did not."""
 
-    The active slot is never emptied: no model is worse than the last one.
-    """
-    if named is None:
-        was_followed = followed is not None and standing is not None and standing.version == followed
-        return "empty" if was_followed and slot != "active" else "keep"
-    if standing is None:
-        return "fill"
-    if standing.version == named:
-        return "keep" if standing.is_sound else "fill"
-    return "keep" if named == followed else "fill"
+    store: Store | None
+    versions: Sequence[Version]
+    wall_ns: int
+
+    def version(self, number: int) -> Version | None:
+        return next((each for each in self.versions if each.number == number), None)
 
 
 @dataclass(slots=True)
@@ -104,118 +110,183 @@ class Mirroring:
     root: Path
     var: Path
     engine: Engine
+    _reader: HeadReader = field(init=False)
     _followed: Followed | None = field(default=None, init=False)
     _unfit_ns: dict[tuple[Slot, int], int] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._reader = HeadReader(self.root)
 
     def round(self, store: Store, wall_ns: int) -> Round:
         """Look at the registry once and follow it. Raises RegistryError when it, or our own disk, does not answer."""
         versions = store.versions()
-        if not versions:
-            return Round(0)
-        followed = self._read()
+        return self._look(_Seen(store, versions, wall_ns), store.model_tags() if versions else {})
+
+    def alone(self, wall_ns: int) -> Round:
+        """Follow the journal on this host by the copies that are kept here, while the registry does not answer.
+
+        Raises RegistryError when our own disk does not.
+        """
+        return self._look(_Seen(None, [], wall_ns), {})
+
+    def _look(self, seen: _Seen, tags: Mapping[str, str]) -> Round:
+        known = max(self._read().epoch, self._epoch_here())
+        aliases = {slot: each.number for slot in SLOTS for each in seen.versions if slot in each.aliases}
+        course = of_journal(self._reader)
+        if course is None:
+            if not seen.versions:
+                return Round(0, epoch=known)
+            course = of_tags(tags, aliases, known)
+        count = len(seen.versions)
+        if course.doubt:
+            return Round(count, epoch=max(course.epoch, known), differences=(course.doubt,))
+        if course.rollout is not None:
+            self._share(course)
+        turned, unfit = self._follow(course, seen)
+        told = lags(course, aliases, tags) if seen.versions else ()
+        return Round(count, turned, unfit, course.epoch, course.versions, (*self._differences(course), *told))
+
+    def _follow(self, course: Course, seen: _Seen) -> tuple[tuple[Turned, ...], tuple[Unfit, ...]]:
         turned: list[Turned] = []
         unfit: list[Unfit] = []
         for slot in SLOTS:
-            named = next((each for each in versions if slot in each.aliases), None)
-            number = named.number if named else None
-            step = step_of(slot, number, followed.get(slot), self._standing(slot))
-            if step == "fill" and wall_ns < self._unfit_ns.get((slot, number or 0), 0) + RETRY_NS:
+            number, standing = course.versions.get(slot), standing_of(self.root, slot)
+            if course.source == "aliases":
+                step = step_of(slot, number, self._read().aliases.get(slot), standing)
+            else:
+                step = step_to(slot, number, standing)
+            if step == "fill" and seen.wall_ns < self._unfit_ns.get((slot, number or 0), 0) + RETRY_NS:
                 continue
             try:
-                if step == "fill" and named is not None:
-                    self._fill(store, slot, named, wall_ns)
-                elif step == "empty":
-                    Mirror(self.root).empty(slot, _cause(f"alias {slot} was taken away", wall_ns))
+                is_done = step == "keep" or self._turn(course, seen, slot)
             except ModelRefused as refused:
                 unfit.append(Unfit(slot, number or 0, refused.reason, str(refused)))
-                self._unfit_ns[slot, number or 0] = wall_ns
+                self._unfit_ns[slot, number or 0] = seen.wall_ns
                 continue
-            if step != "keep":
+            if is_done and step != "keep":
                 turned.append(Turned(slot, number))
-            self._note(followed, slot, number, is_followed=step != "keep")
-        return Round(len(versions), tuple(turned), tuple(unfit))
+            if is_done:
+                self._note(course, slot, is_followed=step != "keep")
+        return tuple(turned), tuple(unfit)
 
-    def _fill(self, store: Store, slot: Slot, version: Version, wall_ns: int) -> None:
-        """Put a proven copy into a slot; raises ModelRefused, and RegistryError when it cannot be had."""
-        kept = self.root / BUNDLES_FOLDER / f"v{version.number}-{version.sha256[:12]}"
-        if _is_sound(kept, version.sha256):
-            self._prove_and_fill(slot, kept, version, wall_ns)
+    def _turn(self, course: Course, seen: _Seen, slot: Slot) -> bool:
+        """Fill or empty a slot; False when that has to wait. Raises ModelRefused and RegistryError."""
+        number = course.versions.get(slot)
+        if number is None:
+            with unmoved(self.root, self._reader, course) as holds:
+                if holds:
+                    Mirror(self.root).empty(slot, _cause(course, slot, seen.wall_ns))
+            return holds
+        with self._copy(number, seen) as found:
+            if found is None:
+                return False
+            folder, sha256 = found
+            self._prove(slot, folder, number, sha256)
+            with unmoved(self.root, self._reader, course) as holds:
+                if holds:
+                    self._fill(slot, folder, sha256, _cause(course, slot, seen.wall_ns))
+            return holds
+
+    @contextmanager
+    def _copy(self, number: int, seen: _Seen) -> Iterator[tuple[Path, str] | None]:
+        """A copy of a version and its sha256: the one that is kept here, else fetched; None where it cannot be had.
+
+        Raises ModelRefused, and RegistryError when the registry does not answer.
+        """
+        version = seen.version(number)
+        entry = Mirror(self.root).manifest().find(number)
+        sha256 = version.sha256 if version else entry.sha256 if entry else ""
+        kept = self.root / BUNDLES_FOLDER / f"v{number}-{sha256[:12]}"
+        if sha256 and is_sound(kept, sha256):
+            yield kept, sha256
+            return
+        if version is None or seen.store is None:
+            yield None
             return
         self.var.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="bundle-", dir=self.var) as beside:
             folder = Path(beside) / "bundle"
             try:
-                store.download(version, folder)
+                seen.store.download(version, folder)
             except RegistryError as error:
                 if (reason := reason_of(error)) == "unreadable":
                     raise
                 raise ModelRefused(reason, str(error)) from error
-            self._prove_and_fill(slot, folder, version, wall_ns)
+            yield folder, sha256
 
-    def _prove_and_fill(self, slot: Slot, folder: Path, version: Version, wall_ns: int) -> None:
-        where = f"version {version.number} ({version.model_id})"
+    def _prove(self, slot: Slot, folder: Path, number: int, sha256: str) -> None:
         try:
-            card = Scorer(folder, version.sha256).card
-            if slot != "previous":  # nobody scores by it, and it may well be of an older schema
-                check_made_for(card, self.engine, where)
-            cause = _cause(f"alias {slot} names version {version.number}", wall_ns)
-            Mirror(self.root).fill(slot, folder, cause, version.sha256)
+            card = Scorer(folder, sha256).card
         except FileError:
             raise
         except RegistryError as error:
-            raise ModelRefused(reason_of(error), f"{where}: {error}") from error
+            raise ModelRefused(reason_of(error), f"version {number}: {error}") from error
+        if slot != "previous":  # nobody scores by it, and it may well be of an older schema
+            check_made_for(card, self.engine, f"version {number} ({card.id})")
 
-    def _standing(self, slot: Slot) -> Standing | None:
-        mirror = Mirror(self.root)
-        manifest = mirror.manifest()
+    def _fill(self, slot: Slot, folder: Path, sha256: str, cause: Cause) -> None:
         try:
-            folder = mirror.slot(slot)
-        except ManifestError:
-            return None  # it points nowhere
-        if folder is None:
-            moves = {_stood(entry, slot) for entry in manifest.entries}
-            return EMPTIED if "left" in moves and "entered" not in moves else None
-        version = folder.name.partition("-")[0].removeprefix("v")
-        if not version.isdigit():
-            return None
-        entry = manifest.find(int(version))
-        return Standing(int(version), _is_sound(folder, entry.sha256 if entry else None))
+            Mirror(self.root).fill(slot, folder, cause, sha256)
+        except FileError:
+            raise
+        except RegistryError as error:
+            raise ModelRefused(reason_of(error), f"{folder}: {error}") from error
 
-    def _note(self, followed: Followed, slot: Slot, named: int | None, *, is_followed: bool) -> None:
-        """Remember where an alias was followed to; where the slot stood there by itself, too."""
-        if named is None:
-            if not is_followed:
-                return
-            followed.pop(slot, None)
-        elif followed.get(slot) == named:
-            return
-        else:
-            followed[slot] = named
-        write_file(self.var / STATE_FILE, msgspec.json.encode(followed))
+    def _differences(self, course: Course) -> Iterator[str]:
+        """Where the mirror does not hold what it is to hold."""
+        for slot in SLOTS:
+            wanted, standing = course.versions.get(slot), standing_of(self.root, slot)
+            holds = standing.version if standing else 0
+            if wanted is not None and holds != wanted:
+                yield f"{slot}: {course.said} version {wanted}, the mirror holds {holds or 'none'}"
+            elif wanted is None and holds and course.source != "aliases":
+                yield f"{slot}: {course.said} no version, the mirror holds {holds}"
+
+    def _share(self, course: Course) -> None:
+        """Write down the canary's share, where the registrar writes to another host."""
+        assert course.rollout is not None  # noqa: S101 - asked by the caller
+        try:
+            here = rollout.read(self.root)
+        except ManifestError:
+            here = None
+        if here is None or course.rollout.epoch > here.epoch:
+            rollout.write(self.root, course.rollout)
+
+    def _epoch_here(self) -> int:
+        """The epoch that the files of the mirror are of, whoever wrote them; 0 before the first move."""
+        try:
+            state = rollout.read(self.root)
+        except ManifestError:
+            state = None  # it disables the rollout, and whoever writes it anew knows a newer one
+        return max(Mirror(self.root).manifest().epoch, state.epoch if state else 0)
+
+    def _note(self, course: Course, slot: Slot, *, is_followed: bool) -> None:
+        """Remember where an alias was followed to, also where the slot stood there by itself; and the epoch."""
+        followed, named = self._read(), course.versions.get(slot)
+        aliases = dict(followed.aliases)
+        if named is not None:
+            aliases[slot] = named
+        elif is_followed:
+            aliases.pop(slot, None)
+        now = Followed(max(course.epoch, followed.epoch), aliases)
+        if now != followed:
+            self._followed = now
+            write_file(self.var / STATE_FILE, msgspec.json.encode(now))
 
     def _read(self) -> Followed:
         if self._followed is None:
             try:
                 self._followed = msgspec.json.decode((self.var / STATE_FILE).read_bytes(), type=Followed)
             except (OSError, msgspec.DecodeError):
-                self._followed = {}  # nothing was followed yet, as far as anybody knows
+                self._followed = Followed()  # nothing was followed yet, as far as anybody knows
         return self._followed
 
 
-def _stood(entry: ManifestEntry, slot: Slot) -> str:
-    """The last that the manifest says of a version and a slot: entered, left, or nothing."""
-    moves = [event.what for event in entry.history if event.slot == slot and event.what in ("entered", "left")]
-    return moves[-1] if moves else ""
-
-
-def _is_sound(folder: Path, sha256: str | None) -> bool:
-    try:
-        verify_bundle(folder, sha256)
-    except RegistryError:
-        return False
-    return True
-
-
-def _cause(reason: str, wall_ns: int) -> Cause:
+def _cause(course: Course, slot: Slot, wall_ns: int) -> Cause:
     at = datetime.fromtimestamp(wall_ns // 1_000_000_000, UTC).isoformat().replace("+00:00", "Z")
+    number = course.versions.get(slot)
+    if course.source != "aliases":
+        reason = f"epoch {course.epoch} of the registry has {f'version {number}' if number else 'no version'} in {slot}"
+    else:
+        reason = f"alias {slot} names version {number}" if number else f"alias {slot} was taken away"
     return Cause(at=at, by=BY, reason=reason)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from bus import streams
 from bus.errors import BusUnavailable
+from bus.heartbeats import read
 from bus.janitor import Janitor
 from bus.protocol import Bus, Waker
 from config.settings import Settings
@@ -161,10 +163,10 @@ def _risk(parts: Parts, _around: Surroundings) -> Service:
     return Risk(parts)
 
 
-def _model_sync(parts: Parts, _around: Surroundings) -> Service:
+def _model_sync(parts: Parts, around: Surroundings) -> Service:
     from live.model_sync import ModelSync  # noqa: PLC0415 - imports MLflow
 
-    return ModelSync(parts)
+    return ModelSync(parts, beats=partial(read, around.bus))
 
 
 def _executor(parts: Parts, around: Surroundings) -> Service:

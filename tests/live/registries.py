@@ -13,10 +13,11 @@ from tests.live.mirrors import Models, registered
 
 @dataclass
 class FakeRegistry:
-    """Versions as folders of a store, aliases as a dict; `is_up` False answers nothing."""
+    """Versions as folders of a store, aliases and the model's tags as dicts; `is_up` False answers nothing."""
 
     models: Models
     aliases: dict[str, int] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
     is_up: bool = True
     downloads: int = 0
 
@@ -32,6 +33,11 @@ class FakeRegistry:
         """As the store."""
         self._answer()
         return [self._version(number, sha256) for number, sha256 in self.models.sha256.items()]
+
+    def model_tags(self) -> dict[str, str]:
+        """As the store."""
+        self._answer()
+        return dict(self.tags)
 
     def download(self, version: Version, folder: Path) -> Path:
         """As the store: verified against what the version is known by."""

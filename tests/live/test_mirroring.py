@@ -4,23 +4,23 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from live.mirroring import EMPTIED, RETRY_NS, STATE_FILE, Mirroring, Round, Standing, Turned, step_of
+from live.mirroring import RETRY_NS, STATE_FILE, Mirroring, Turned
 from live.model_slots import Engine, load
 from market.feature_spec import schema_hash
+from registry import rollout
 from registry.bundle import GOLDEN_FILE, MODEL_FILE
 from registry.errors import RegistryError, StoreUnavailable
-from registry.manifest import MANIFEST_FILE, SLOTS, Slot
+from registry.manifest import MANIFEST_FILE, SLOTS
+from tests.live.journals import begun, committed, moved, tags
 from tests.live.mirrors import CAUSE, Models
 from tests.live.parts import START_NS, settings
 from tests.live.registries import FakeRegistry
+from tests.live.test_rollout import state
 
 ENGINE = Engine(schema_hash(), settings().candidate.rule(), settings().label.rule())
-numbers = st.none() | st.integers(1, 4)
-standings = st.none() | st.just(EMPTIED) | st.builds(Standing, st.integers(1, 4), st.booleans())
 
 
 @pytest.fixture
@@ -50,26 +50,6 @@ def held(models: Models) -> dict[str, int]:
     return {slot: int(folder.name.partition("-")[0][1:]) for slot, folder in folders.items() if folder}
 
 
-@given(st.sampled_from(SLOTS), numbers, numbers, standings)
-def test_what_is_done_to_a_slot(slot: Slot, named: int | None, followed: int | None, standing: Standing | None) -> None:
-    """Whatever stands and was followed: the rules that must hold of the step."""
-    step = step_of(slot, named, followed, standing)
-    if step == "empty":
-        assert slot != "active"
-        assert named is None
-    if step == "fill":
-        assert named is not None
-        assert standing is None or standing.version != named or not standing.is_sound
-    if named is not None and standing is None:
-        assert step == "fill"
-    if named is not None and named == followed and standing is not None and standing.version != named:
-        assert step == "keep", "a mirror that was turned by others since is left alone"
-    if named is not None and named != followed and standing is not None and standing.version != named:
-        assert step == "fill"
-    if standing and named == standing.version:
-        assert step == ("keep" if standing.is_sound else "fill")
-
-
 def test_aliases_fill_the_slots_of_their_names(models: Models, registry: FakeRegistry) -> None:
     """Other aliases are none of ours; a second look changes nothing and fetches nothing."""
     registry.aliases |= {"shadow": 2, "candidate": 3, "previous": 3}
@@ -78,7 +58,8 @@ def test_aliases_fill_the_slots_of_their_names(models: Models, registry: FakeReg
     assert set(found.turned) == {Turned("active", 1), Turned("shadow", 2), Turned("previous", 3)}
     assert held(models) == {"active": 1, "shadow": 2, "previous": 3}
     assert load(models.root, "active", ENGINE).version == 1
-    assert sync.round(registry, START_NS) == Round(3)
+    again = sync.round(registry, START_NS)
+    assert (again.versions, again.turned, again.unfit, again.differences) == (3, (), (), ())
     assert registry.downloads == 3
     entry = models.mirror.manifest().find(1)
     assert entry is not None
@@ -215,6 +196,116 @@ def test_the_previous_version_may_be_of_an_older_schema(models: Models, registry
     registry.aliases["previous"] = 4
     assert mirroring(models).round(registry, START_NS).unfit == ()
     assert held(models) == {"active": 1, "previous": 4}
+
+
+@pytest.mark.parametrize("where", ["journal", "tags"])
+def test_an_alias_moved_by_hand_is_not_followed(models: Models, registry: FakeRegistry, where: str) -> None:
+    """Once there was a move, the head is followed, and the alias is told of as a difference."""
+    head = {"active": 1, "shadow": 2}
+    if where == "journal":
+        moved(models.root, **head)
+    registry.aliases, registry.tags = dict(head), tags(1, **head)
+    sync = mirroring(models)
+    assert sync.round(registry, START_NS).differences == ()
+    registry.aliases["active"] = 3
+    found = sync.round(registry, START_NS)
+    assert (held(models), found.turned) == (head, ())
+    assert found.differences == ("active: epoch 1 of the registry has version 1, its alias in MLflow names version 3",)
+    assert (found.epoch, found.named) == (1, head)
+
+
+@pytest.mark.parametrize("is_state_lost", [False, True])
+def test_a_registry_that_lags_does_not_undo_a_rollback(
+    models: Models, registry: FakeRegistry, is_state_lost: bool
+) -> None:
+    """MLflow was away and still says what was before; also when what was followed so far is lost."""
+    before, after = {"active": 2, "shadow": 1, "previous": 1}, {"active": 1}
+    moved(models.root, **before)
+    registry.aliases, registry.tags = dict(before), tags(1, **before)
+    sync = mirroring(models)
+    sync.round(registry, START_NS)
+    moved(models.root, **after)
+    if is_state_lost:
+        (models.root.parent / "var" / STATE_FILE).unlink()
+        sync = mirroring(models)
+    found = sync.round(registry, START_NS)
+    assert (held(models), found.epoch) == (after, 2)
+    assert "MLflow is at epoch 1, the journal at 2" in found.differences
+    registry.aliases, registry.tags = dict(after), tags(2, **after)
+    assert sync.round(registry, START_NS).differences == ()
+
+
+@pytest.mark.parametrize("is_state_lost", [False, True])
+def test_an_older_head_than_was_followed_is_not_followed(
+    models: Models, registry: FakeRegistry, is_state_lost: bool
+) -> None:
+    """On a host without the journal: MLflow's database was put back from a copy. The rollout knows the epoch too."""
+    registry.tags = tags(5, active=1) | {"tidegate.rollout": msgspec.json.encode(state(epoch=5)).decode()}
+    sync = mirroring(models)
+    sync.round(registry, START_NS)
+    assert held(models) == {"active": 1}
+    if is_state_lost:
+        (models.root.parent / "var" / STATE_FILE).unlink()
+        sync = mirroring(models)
+    registry.aliases["active"] = 2
+    for old in (tags(4, active=2), {}):
+        registry.tags = old
+        found = sync.round(registry, START_NS)
+        assert (held(models), found.epoch, len(found.differences)) == ({"active": 1}, 5, 1)
+    registry.tags = tags(6, active=2)
+    sync.round(registry, START_NS)
+    assert held(models) == {"active": 2}
+
+
+def test_the_share_of_a_canary_comes_with_the_head(models: Models, registry: FakeRegistry) -> None:
+    """Where the registrar writes to another host: a newer one replaces what is here, an older one does not."""
+    sync = mirroring(models)
+    for epoch, holds in ((2, 2), (1, 2), (3, 3)):
+        told = msgspec.json.encode(state(epoch=epoch)).decode()
+        registry.tags = tags(4 + epoch, active=1) | {"tidegate.rollout": told}
+        sync.round(registry, START_NS)
+        found = rollout.read(models.root)
+        assert found is not None
+        assert found.epoch == holds
+
+
+def test_a_move_under_way_is_waited_for(models: Models, registry: FakeRegistry) -> None:
+    """The registrar turns the mirror before it commits: nobody turns it back meanwhile."""
+    moved(models.root, active=1)
+    registry.aliases["active"] = 1
+    sync = mirroring(models)
+    sync.round(registry, START_NS)
+    tx = begun(models.root, active=2)
+    models.put("active", 2)
+    assert sync.round(registry, START_NS).turned == ()
+    assert held(models) == {"active": 2}
+    committed(models.root, tx)
+    assert sync.round(registry, START_NS).turned == ()
+    assert held(models) == {"active": 2}
+
+
+def test_without_a_registry_the_journal_is_followed_by_what_is_kept_here(
+    models: Models, registry: FakeRegistry
+) -> None:
+    """A link that was lost comes back; a version that is not here has to wait."""
+    moved(models.root, active=1, shadow=2)
+    sync = mirroring(models)
+    sync.round(registry, START_NS)
+    for slot in ("active", "shadow"):
+        (models.root / slot).unlink()
+    shutil.rmtree(next((models.root / "bundles").glob("v2-*")))
+    found = sync.alone(START_NS)
+    assert held(models) == {"active": 1}
+    assert found.turned == (Turned("active", 1),)
+    assert found.differences == ("shadow: epoch 1 of the registry has version 2, the mirror holds none",)
+
+
+def test_without_a_registry_and_a_journal_nothing_is_done(models: Models, registry: FakeRegistry) -> None:
+    """The mirror stays."""
+    sync = mirroring(models)
+    sync.round(registry, START_NS)
+    assert sync.alone(START_NS).turned == ()
+    assert held(models) == {"active": 1}
 
 
 @pytest.mark.parametrize("content", [b"", b'{"active": "one"}', b"[]"])

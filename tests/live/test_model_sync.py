@@ -3,11 +3,14 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bus.heartbeats import read, write
+from bus.memory import MemoryBus
 from bus.messages import ControlEvent
 from bus.streams import CONTROL
 from live.ai_scorer import AiScorer
@@ -19,9 +22,11 @@ from live.worker import Task, at_once
 from registry.bundle import GOLDEN_FILE
 from registry.store import ModelStore
 from registry.versions import TrainingData
+from tests.live.journals import moved, tags
 from tests.live.mirrors import Models
 from tests.live.parts import RecordingOutput, parts, received
 from tests.live.registries import FakeRegistry
+from tests.live.test_scorer_view import beat
 
 
 @pytest.fixture
@@ -60,6 +65,11 @@ def told(made_of: Parts, severity: str) -> list[str]:
     return [each.text for each in made_of.out.of(ControlEvent) if each.severity == severity]
 
 
+def value(made_of: Parts, name: str) -> float | None:
+    """One value of /metrics."""
+    return made_of.metrics.registry.get_sample_value(name)
+
+
 def version_in(models: Models) -> str:
     """The active folder's version."""
     folder = models.mirror.slot("active")
@@ -76,7 +86,8 @@ def test_a_moved_alias_is_scoring_after_the_next_look(made_of: Parts, models: Mo
         turned(made_of, sync)
         turned(made_of, scorer, 0.05)
         assert scorer.status()["models"]["active"]["version"] == version
-    assert sync.status() == {"ready": True, "age_seconds": 0.05, "text": ""}
+    found = sync.status()
+    assert (found["ready"], found["age_seconds"], found["text"], found["epoch"]) == (True, 0.05, "", 0)
 
 
 def test_it_polls_as_often_as_configured_and_never_twice_at_once(made_of: Parts, registry: FakeRegistry) -> None:
@@ -153,15 +164,79 @@ def test_a_bad_bundle_is_crit_once(made_of: Parts, models: Models, registry: Fak
     assert made_of.metrics.registry.get_sample_value("model_swap_refused_total", labels) == 1
 
 
+def test_a_bad_shadow_is_no_alarm(made_of: Parts, models: Models, registry: FakeRegistry) -> None:
+    """WARN: what trades is not in doubt."""
+    sync = ModelSync(made_of, at_once, lambda: registry)
+    golden = registry.folder(2) / GOLDEN_FILE
+    golden.write_bytes(golden.read_bytes()[:-1])
+    registry.aliases["shadow"] = 2
+    turned(made_of, sync)
+    assert (len(told(made_of, "WARN")), told(made_of, "CRIT")) == (1, [])
+
+
+def test_the_epoch_that_is_followed_is_shown(made_of: Parts, models: Models, registry: FakeRegistry) -> None:
+    """From the journal on this host, also while the registry is silent."""
+    moved(models.root, active=1)
+    sync = ModelSync(made_of, at_once, lambda: registry)
+    turned(made_of, sync)
+    assert value(made_of, "registry_epoch") == 1
+    registry.is_up = False
+    moved(models.root, active=1)
+    turned(made_of, sync)
+    assert (value(made_of, "registry_epoch"), sync.status()["epoch"]) == (2, 2)
+    assert (sync.status()["ready"], version_in(models)) == (False, "v1")
+
+
+def test_a_difference_is_shown_at_once_and_told_of_when_it_lasts(
+    made_of: Parts, models: Models, registry: FakeRegistry
+) -> None:
+    """An alias that was moved by hand: nobody follows it, and a person hears of it once."""
+    moved(models.root, active=1)
+    registry.tags = tags(1, active=1)
+    sync = ModelSync(made_of, at_once, lambda: registry)
+    turned(made_of, sync)
+    assert value(made_of, "registry_divergence") == 0
+    registry.aliases["active"] = 2
+    turned(made_of, sync)
+    assert value(made_of, "registry_divergence") == 1
+    assert "its alias in MLflow names version 2" in sync.status()["differences"][0]
+    for _ in range(28):
+        turned(made_of, sync)
+    assert told(made_of, "WARN") == []
+    for _ in range(5):
+        turned(made_of, sync)
+    assert len(told(made_of, "WARN")) == 1
+    assert version_in(models) == "v1"
+    registry.aliases["active"] = 1
+    turned(made_of, sync)
+    assert (value(made_of, "registry_divergence"), sync.status()["differences"]) == (0, [])
+
+
+def test_a_scorer_that_scores_with_another_version_is_a_difference(
+    made_of: Parts, models: Models, registry: FakeRegistry
+) -> None:
+    """By its own heartbeat; a bus that is away changes nothing of what is known."""
+    moved(models.root, active=1)
+    registry.tags = tags(1, active=1)
+    bus = MemoryBus(lambda: made_of.clock.wall_ns() // 1_000_000)
+    sync = ModelSync(made_of, at_once, lambda: registry, beats=partial(read, bus))
+    turned(made_of, sync)
+    assert value(made_of, "registry_divergence") == 0
+    write(bus, beat(made_of.clock.wall_ns(), active=2))
+    turned(made_of, sync)
+    assert sync.status()["differences"] == ["active: version 1 is named, ai_scorer scores with 2"]
+    bus.fail_next("values")
+    turned(made_of, sync)
+    assert value(made_of, "registry_divergence") == 1
+
+
 def test_a_registry_without_a_version_is_no_alarm(made_of: Parts, models: Models) -> None:
     """Nobody has trained yet; the status says what to do."""
     sync = ModelSync(made_of, at_once, lambda: FakeRegistry(models))
     turned(made_of, sync)
-    assert sync.status() == {
-        "ready": False,
-        "age_seconds": 0.0,
-        "text": "the registry has no version yet: train a model",
-    }
+    found = sync.status()
+    assert (found["ready"], found["age_seconds"]) == (False, 0.0)
+    assert found["text"] == "the registry has no version yet: train a model"
 
 
 def test_a_database_that_is_not_there_is_not_made(tmp_path: Path, models: Models) -> None:
