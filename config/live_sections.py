@@ -1,10 +1,13 @@
 """The sections of app.yml that the live services read: every knob with its default, unit, bounds and what it does."""
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import model_validator
 
 from config.knobs import Anchored, Section, knob
+
+if TYPE_CHECKING:
+    from evaluation.clean_windows import WindowShape
 
 
 class Exchange(Section):
@@ -218,7 +221,9 @@ class Risk(Section):
     normal_depth_share: float = knob(
         0.5, "Depth under this share of its hourly median is not normal.", "share", gt=0, le=1
     )
-    drift_rows: int = knob(2_000, "Newest scored rows whose drift is measured.", "rows", ge=100, le=100_000)
+    drift_rows: int = knob(2_000, "Rows drawn from the span whose drift is measured.", "rows", ge=100, le=100_000)
+    drift_hours: float = knob(24.0, "Span they are drawn from; a day shows every hour once.", "hours", ge=0.01, le=720)
+    drift_look_seconds: float = knob(30.0, "Between two looks at the drift.", "seconds", ge=0.2, le=3_600)
     exchange_info: Anchored | None = knob(
         None, "Saved exchangeInfo or instruments-info answer; empty asks the venue when there is one."
     )
@@ -226,6 +231,12 @@ class Risk(Section):
     reference_check_minutes: float = knob(
         60.0, "Between two comparisons with the venue's filters.", "minutes", gt=0, le=1_440
     )
+
+    def drift_window(self) -> "WindowShape":
+        """Return how the rows are drawn whose drift is measured."""
+        from evaluation.clean_windows import WindowShape
+
+        return WindowShape(self.drift_rows, self.drift_hours * 3_600.0)
 
 
 class Serving(Section):

@@ -13,6 +13,7 @@ from pydantic import model_validator
 from config.knobs import Anchored, AnchoredUrl, Section, knob
 
 if TYPE_CHECKING:
+    from evaluation.drift_lines import DriftRule
     from market.barriers import BarrierRule
     from market.candidates import CandidateRule
 
@@ -178,15 +179,11 @@ class Evaluation(Section):
     min_samples: int = knob(200, "Fewest rows above tau_entry for its precision to count.", "rows", ge=1, le=10_000_000)
     auc_min: float = knob(0.55, "Least area under the ROC curve on the test span.", ge=0.5, le=1)
     ece_max: float = knob(0.03, "Greatest debiased calibration error on the test span.", gt=0, le=1)
-    psi_warn: float = knob(0.20, "PSI of a feature against the former release that is worth a look.", gt=0, le=10)
-    psi_block: float = knob(
-        0.30,
-        "PSI over which a feature fails the drift check (a warning before a release, a block in live).",
-        gt=0,
-        le=10,
-    )
-    ks_block: float = knob(
-        0.20, "Kolmogorov-Smirnov statistic D over which a feature fails the drift check.", gt=0, le=1
+    psi_warn: float = knob(0.20, "PSI of a feature that is worth a look.", gt=0, le=10)
+    psi_block: float = knob(0.30, "PSI over which an armed feature blocks.", gt=0, le=10)
+    ks_block: float = knob(0.20, "Kolmogorov-Smirnov statistic D over which an armed feature blocks.", gt=0, le=1)
+    drift_min_effective_rows: float = knob(
+        200.0, "Independent rows a window must be worth for a feature's drift to be armed.", "rows", gt=0, le=1e6
     )
 
     min_candidates_per_day: int = knob(
@@ -203,6 +200,18 @@ class Evaluation(Section):
                 f"evaluation.psi_warn must be <= evaluation.psi_block {self.psi_block}, was {self.psi_warn}"
             )
         return self
+
+    def drift_rule(self) -> "DriftRule":
+        """The lines of drift; KS warns at its usual line, or where it blocks when that is lower."""
+        from evaluation.drift_lines import DriftRule
+
+        return DriftRule(
+            psi_warn=self.psi_warn,
+            psi_block=self.psi_block,
+            ks_warn=min(DriftRule().ks_warn, self.ks_block),
+            ks_block=self.ks_block,
+            min_effective_rows=self.drift_min_effective_rows,
+        )
 
 
 class Parity(Section):

@@ -1,12 +1,11 @@
-"""Have the features moved since the model was trained: PSI and the KS statistic D of each, and their lines.
+"""Have the features moved since the model was trained: PSI and the KS statistic D of each.
 
 Both are sizes of a shift, not significance: D is the statistic, never a p-value, and PSI depends on its bins, so no
-threshold may be shared with a tool which bins otherwise. PSI is biased upwards by (B-1)(1/n + 1/N) on independent rows
-and far more on neighbouring ones; hence the effective row count and the arming rule of drift_report.
+threshold may be shared with a tool which bins otherwise. Their lines are those of `evaluation.drift_lines`.
 """
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evaluation import samples
-from evaluation.errors import BadRule, BadSample, ReferenceMismatch
+from evaluation.errors import BadRule, ReferenceMismatch
 
 _WIRE = np.dtype("<f4")
 _PLAIN_VALUES = 1_000_000
@@ -92,65 +91,6 @@ class Reference:
         return reference
 
 
-@dataclass(frozen=True, slots=True)
-class DriftRule:
-    """The lines a feature may reach, and how many independent rows a window must be worth before they count."""
-
-    psi_warn: float = 0.075
-    psi_block: float = 0.30
-    ks_warn: float = 0.105
-    ks_block: float = 0.20
-    min_effective_rows: int = 200
-
-    def __post_init__(self) -> None:
-        for name, warn, block in (("psi", self.psi_warn, self.psi_block), ("ks", self.ks_warn, self.ks_block)):
-            if not 0.0 < warn <= block:
-                raise BadRule(f"wanted 0 < {name}_warn <= {name}_block, found {warn} and {block}")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CleanHistory:
-    """PSI and KS of windows known to be undrifted, shaped like those to be judged: float64[windows, F] each."""
-
-    psi: NDArray[np.float64]
-    ks: NDArray[np.float64]
-
-    @staticmethod
-    def measure(reference: Reference, windows: Iterable[ArrayLike]) -> "CleanHistory":
-        """Return the history of the given windows, each rows [n, F]; raise BadSample when there is none."""
-        measured = [_measure(reference, window) for window in windows]
-        if not measured:
-            raise BadSample("clean history: wanted at least 1 window, found 0")
-        return CleanHistory(np.stack([psi for psi, _ in measured]), np.stack([ks for _, ks in measured]))
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureDrift:
-    """One feature of one window."""
-
-    name: str
-    psi: float
-    ks: float
-    psi_line: float  # block lines: the rule's, or higher where clean history went higher
-    ks_line: float
-    effective_rows: float
-    armed: bool  # whether the window is worth enough rows for the lines to count
-    state: str  # "ok", "warn" or "block": where the numbers lie, armed or not
-
-
-@dataclass(frozen=True, slots=True)
-class DriftReport:
-    """One window against the reference, features in their order."""
-
-    rows: int
-    features: tuple[FeatureDrift, ...]
-
-    @property
-    def blocking(self) -> tuple[str, ...]:
-        """Names of the armed features over their block line."""
-        return tuple(feature.name for feature in self.features if feature.armed and feature.state == "block")
-
-
 def psi(reference: Reference, current: ArrayLike) -> NDArray[np.float64]:
     """Return the population stability index of each feature, float64[F], for current rows [n, F].
 
@@ -166,61 +106,10 @@ def ks(reference: Reference, current: ArrayLike) -> NDArray[np.float64]:
     return _ks(reference, _window(reference, current))
 
 
-def effective_rows(reference: Reference, clean_psi: ArrayLike) -> NDArray[np.float64]:
-    """Return how many independent rows a window is worth, per feature: (B - 1) / mean PSI of clean windows [w, F].
-
-    Inverts the mean of PSI under no drift, so autocorrelation shows as fewer rows. Infinite for a constant feature.
-    """
-    values = np.asarray(clean_psi, dtype=np.float64)
-    if values.ndim != 2 or values.shape[0] == 0 or values.shape[1] != len(reference.names):
-        raise ReferenceMismatch(f"clean PSI: wanted shape (w >= 1, {len(reference.names)}), found {values.shape}")
-    freedom = np.count_nonzero(reference.shares, axis=1) - 1
-    mean = values.mean(axis=0)
-    worth: NDArray[np.float64] = np.divide(freedom, mean, out=np.full(mean.shape, np.inf), where=mean > 0.0)
-    return worth
-
-
-def drift_report(
-    reference: Reference, current: ArrayLike, rule: DriftRule, clean: CleanHistory | None = None
-) -> DriftReport:
-    """Return PSI and KS of each feature of current rows [n, F] with its lines, its state and whether it is armed.
-
-    With clean history a block line is the rule's or the 99.9 % quantile of that history, whichever is higher, and the
-    effective rows come from it; without, rows are taken to be independent, which is only right for a window drawn
-    over a long span. A feature is armed when the window is worth rule.min_effective_rows.
-    """
+def measured(reference: Reference, current: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Return PSI float64[F], KS float64[F] and the number of current rows [n, F], which are sorted only once."""
     window = _window(reference, current)
-    found_psi, found_ks = _psi(reference, window), _ks(reference, window)
-    features, rows = window.shape
-    psi_line, ks_line = np.full(features, rule.psi_block), np.full(features, rule.ks_block)
-    worth = np.full(features, 1.0 / (1.0 / rows + 1.0 / reference.rows))
-    if clean is not None:
-        worth = np.minimum(rows, effective_rows(reference, clean.psi))
-        psi_line = np.maximum(psi_line, np.quantile(clean.psi, 0.999, axis=0, method="higher"))
-        ks_line = np.maximum(ks_line, np.quantile(clean.ks, 0.999, axis=0, method="higher"))
-    blocks = (found_psi >= psi_line) | (found_ks >= ks_line)
-    warns = (found_psi >= rule.psi_warn) | (found_ks >= rule.ks_warn)
-    return DriftReport(
-        rows=rows,
-        features=tuple(
-            FeatureDrift(
-                name=name,
-                psi=float(found_psi[i]),
-                ks=float(found_ks[i]),
-                psi_line=float(psi_line[i]),
-                ks_line=float(ks_line[i]),
-                effective_rows=float(worth[i]),
-                armed=bool(worth[i] >= rule.min_effective_rows),
-                state="block" if blocks[i] else "warn" if warns[i] else "ok",
-            )
-            for i, name in enumerate(reference.names)
-        ),
-    )
-
-
-def _measure(reference: Reference, current: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    window = _window(reference, current)
-    return _psi(reference, window), _ks(reference, window)
+    return _psi(reference, window), _ks(reference, window), window.shape[1]
 
 
 def _window(reference: Reference, current: ArrayLike) -> NDArray[np.float32]:

@@ -7,21 +7,23 @@ windows that share no row would say). A feature that is over stays so until both
 lines. A feature that is not armed warns and never blocks.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from evaluation.drift import DriftReport, FeatureDrift
+from evaluation.drift_lines import DriftReport, FeatureDrift
 
 EXIT_SHARE = 0.8
 """A feature is over its line until PSI and KS are both under so much of theirs."""
+
+_LEAST_PAUSE_NS = 300_000_000_000
+"""Looks come each half minute or so; without a hold this long a pause is still none."""
 
 GateState = Literal["ok", "warn", "block"]
 
 
 @dataclass(frozen=True, slots=True)
 class GatedFeature:
-    """One feature at one look. `over_since_ns` is when it came over its block line, 0 while it is not over."""
+    """One feature at one look. `over_since_ns` is when it came over its block line, armed; 0 while it is not."""
 
     name: str
     psi: float
@@ -62,31 +64,31 @@ class DriftView:
 
 @dataclass(slots=True)
 class DriftGate:
-    """Folds reports, in the order of time, into views. `over_since` maps features to times and is all it remembers."""
+    """Folds reports, in the order of time, into views; remembers when it looked last, and what is over since when."""
 
     hold_seconds: float
+    looked_ns: int = 0
     over_since: dict[str, int] = field(default_factory=dict)
 
     def take(self, report: DriftReport, at_ns: int, span_seconds: float, covered_seconds: float) -> DriftView:
         """Return what a look at `at_ns` says; `covered_seconds` of the span held rows."""
         hold_ns = round(min(self.hold_seconds, span_seconds) * 1e9)
+        if at_ns - self.looked_ns > max(hold_ns, _LEAST_PAUSE_NS):
+            self.over_since = {}
+        self.looked_ns = at_ns
         features = tuple(self._gated(each, at_ns, hold_ns) for each in report.features)
         self.over_since = {each.name: each.over_since_ns for each in features if each.over_since_ns}
         return DriftView(at_ns, report.rows, span_seconds, covered_seconds, features)
 
-    def restore(self, over_since: Mapping[str, int]) -> None:
-        """Go on from what an earlier run remembered."""
-        self.over_since = dict(over_since)
-
     def _gated(self, found: FeatureDrift, at_ns: int, hold_ns: int) -> GatedFeature:
         is_over = found.psi >= found.psi_line or found.ks >= found.ks_line
         since_ns = self.over_since.get(found.name, 0)
-        if since_ns and not is_over and _under(found):
+        if not found.armed or (not is_over and _under(found)):
             since_ns = 0
         elif is_over and not since_ns:
             since_ns = at_ns
         state: GateState = "warn" if since_ns or found.state != "ok" else "ok"
-        if since_ns and found.armed and at_ns - since_ns >= hold_ns:
+        if since_ns and at_ns - since_ns >= hold_ns:
             state = "block"
         return GatedFeature(
             found.name, found.psi, found.ks, found.psi_line, found.ks_line, found.effective_rows, found.armed,

@@ -1,13 +1,10 @@
 """What risk has looked at on a schedule, and what it says when something is wrong there."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from evaluation.drift import Reference
+from live.drift_watch import SAVE_SECONDS, DriftWatch
 from live.schedules import (
+    Alert,
     Found,
     Job,
     Planned,
@@ -15,20 +12,13 @@ from live.schedules import (
     Worker,
     fetched_info,
     longest_gaps,
-    measured_drift,
     reference_differences,
 )
 from live.service import Parts
 
-_DRIFT_SECONDS = 30.0
 _SYNC_SECONDS = 1.0
 _FIRST_GAP_SCAN_SECONDS = 20.0
 _FIRST_REFERENCE_SECONDS = 5.0
-
-DriftInputs = Callable[[], tuple[Reference, NDArray[np.float32], NDArray[np.int8]] | None]
-
-Alert = Callable[[str, str, str], None]
-"""Told (reason, symbol, text)."""
 
 
 class Inspections:
@@ -39,16 +29,17 @@ class Inspections:
         self._schedules = Schedules(worker)
         self._known: set[str] = set()
 
-    def start(self, drift_inputs: DriftInputs, sync: Planned, alert: Alert) -> None:
-        """Plan the looks, and the journal's fsync; `drift_inputs` gives reference, rows and sides, or None."""
+    def start(self, drift: DriftWatch, sync: Planned, alert: Alert) -> None:
+        """Plan the looks, and the journal's fsync."""
         risk, now_ns = self._parts.settings.risk, self._parts.clock.mono_ns()
         self._alert = alert
-        self._drift_inputs = drift_inputs
+        self._drift = drift
         every = self._schedules.every
         every("gaps", risk.gap_scan_minutes * 60, _FIRST_GAP_SCAN_SECONDS, now_ns, self._gap_job)
         every("reference", risk.reference_check_minutes * 60, _FIRST_REFERENCE_SECONDS, now_ns, self._reference_job)
         every("sync", _SYNC_SECONDS, _SYNC_SECONDS, now_ns, sync)
-        every("drift", _DRIFT_SECONDS, _DRIFT_SECONDS, now_ns, self._drift_job)
+        every("drift", risk.drift_look_seconds, risk.drift_look_seconds, now_ns, drift.look)
+        every("drift_save", SAVE_SECONDS, SAVE_SECONDS, now_ns, drift.save)
 
     def tick(self, now_ns: int) -> None:
         """Start what is due and carry over what was found."""
@@ -61,8 +52,11 @@ class Inspections:
                 self._carry(found)
 
     def stop(self) -> None:
-        """End the worker."""
+        """End the worker, with what the drift window holds on disk."""
         self._schedules.worker.close()
+        save = self._drift.save()
+        if save is not None:
+            save()
 
     def _gap_job(self) -> Job:
         settings = self._parts.settings
@@ -86,10 +80,6 @@ class Inspections:
         timeout = exchange.timeout_seconds
         return lambda: reference_differences(symbols, fetched_info(venue, url, into, timeout))
 
-    def _drift_job(self) -> Job | None:
-        inputs = self._drift_inputs()
-        return None if inputs is None else lambda: measured_drift(*inputs)
-
     def _carry(self, found: Found) -> None:
         metrics = self._parts.metrics
         if found.name == "gaps":
@@ -97,9 +87,7 @@ class Inspections:
                 metrics.parquet_gap_detected_ms.labels(symbol).set(seconds * 1e3)
                 metrics.parquet_gap_detected_seconds.labels(symbol).set(seconds)
         elif found.name == "drift":
-            for feature, (psi, ks) in found.result.items():
-                metrics.psi_feature.labels(feature).set(psi)
-                metrics.ks_feature.labels(feature).set(ks)
+            self._drift.carry(found.result, self._alert)
         elif found.name == "reference":
             self._tell_differences(found.result)
 

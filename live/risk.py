@@ -7,10 +7,6 @@ traded: the executor hears its halts and acts. What it must not forget is in `li
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-import numpy as np
-from numpy.typing import NDArray
-
 from bus import streams
 from bus.messages import (
     BookImage,
@@ -24,10 +20,10 @@ from bus.messages import (
     Score,
 )
 from bus.streams import CONTROL, OUTCOMES, REPORTS, SCORES
-from evaluation.drift import Reference
+from evaluation.drift_gate import DriftView
 from live.baseline import ActiveBaseline
 from live.candidates import Candidates
-from live.drift_window import DriftWindow
+from live.drift_watch import DriftWatch
 from live.evidence import Evidence, Held, Record, Trip, synced
 from live.figures import OUTCOME_NAMES, Figures
 from live.inspections import Inspections
@@ -72,12 +68,17 @@ class Risk:
         self._figures = Figures(parts.metrics, settings.risk.min_samples)
         self._watch = Watch(parts, self._keep)
         self._positions = Positions()
-        self._drift = DriftWindow(settings.risk.drift_rows)
+        self._drift = DriftWatch(parts, self._baseline)
         self._inspections = Inspections(parts, worker or ThreadWorker(parts.wake))
         self._reports = SeenIds()
         self._untold: dict[str, Outcome] = {}
         self._started_ns = self._due_ns = 0
         self._is_ready = self._journal_failed = False
+
+    @property
+    def drift(self) -> DriftView | None:
+        """The newest look at the drift of what the active model sees; None while there was none."""
+        return self._drift.view
 
     def subscriptions(self) -> Sequence[Subscription]:
         """Scores and reports for certain; the market from a while back; its own outcomes, to see which were told."""
@@ -114,8 +115,9 @@ class Risk:
         self._positions.restore(folded.held, {key: each.filled_lots for key, each in folded.fills.items()})
         self._roll_day()
         self._told(self._candidates.restore())
+        self._drift.start()
         self._inspections.start(
-            self._drift_inputs, self._sync_job, lambda reason, symbol, text: self._watch.alert(reason, text, symbol)
+            self._drift, self._sync_job, lambda reason, symbol, text: self._watch.alert(reason, text, symbol)
         )
         self._is_ready = True
         log.info("risk_started", open_candidates=len(self._candidates), halts=len(self._watch.halts))
@@ -264,13 +266,6 @@ class Risk:
             folded.pnl, folded.best, folded.base = DayPnl(day), 0.0, 0.0
             self._keep(folded.marks())
             self._watch.on_new_day()
-
-    def _drift_inputs(self) -> tuple[Reference, NDArray[np.float32], NDArray[np.int8]] | None:
-        """The drift of what was scored against the active card; None while there is nothing to compare."""
-        promise, found = self._baseline.promise, self._drift.rows()
-        if promise is None or found is None or promise.card.schema_hash != self._drift.schema_hash:
-            return None
-        return Reference.from_dict(msgspec.to_builtins(promise.card.baseline.drift)), *found
 
     def _keep(self, record: Record) -> None:
         """Write to the journal. A disk that refuses does not stop the guards: it is told of, and memory goes on."""

@@ -15,18 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from evaluation.drift import Reference, ks, psi
 from live.service import Wake
 from market.exchange_filters import mismatches, read_filters
-from market.feature_spec import orient
 from market.symbols import Symbol, SymbolTable
 from registry.files import write_file
 
 Job = Callable[[], Any]
 Planned = Callable[[], Job | None]
+Alert = Callable[[str, str, str], None]
+"""Told (reason, symbol, text)."""
 
 _INFO_URLS: Final = {
     "binance": ("https://fapi.binance.com", "/fapi/v1/exchangeInfo"),
@@ -164,12 +161,3 @@ def fetched_info(venue: str, rest_url: str, into: Path, timeout_seconds: float) 
     with urllib.request.urlopen(url, timeout=timeout_seconds) as answer:  # noqa: S310 - checked above
         write_file(into, answer.read())
     return into
-
-
-def measured_drift(
-    reference: Reference, rows: NDArray[np.float32], sides: NDArray[np.int8]
-) -> dict[str, tuple[float, float]]:
-    """Return PSI and KS of each feature of scored rows [n, N_FEATURES], oriented as the model saw them."""
-    oriented = orient(rows, sides)
-    found = zip(reference.names, psi(reference, oriented), ks(reference, oriented), strict=True)
-    return {name: (float(of_psi), float(of_ks)) for name, of_psi, of_ks in found}

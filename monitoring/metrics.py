@@ -1,4 +1,4 @@
-"""Every metric of the platform, declared once; the only importer of prometheus_client.
+"""Every metric of the platform, declared once; only this package imports prometheus_client.
 
 Whoever counts something is handed a `Metrics`, so that tests never share state. Entry points without one of their
 own use `process_metrics()`, which registers on the process-wide registry the first time it is asked.
@@ -22,6 +22,8 @@ from prometheus_client import (
     generate_latest,
     start_http_server,
 )
+
+from monitoring.feature_drift import SpelledOut
 
 ROUTES = ("canary", "paper", "full")
 MODES = ("paper", "real")
@@ -184,10 +186,16 @@ class Metrics:
         self.winrate_canary = self._gauge("winrate_canary", "Win rate of the canary since it started.")
         self.sample_canary = self._gauge("sample_canary", "Judged signals of the canary since it started.")
         self.ece_online = self._gauge("ece_online", "Debiased calibration error of the active model, rolling.")
+        self.ece_online_raw = self._gauge("ece_online_raw", "The same with its luck left in: too high for few rows.")
         self.brier_online = self._gauge("brier_online", "Brier score of the active model, rolling.")
         self.brier_baseline_active = self._gauge("brier_baseline_active", "Brier score at training.")
-        self.psi_feature = self._gauge("psi_feature", "PSI against training, deciles of training.", "feature")
-        self.ks_feature = self._gauge("ks_feature", "Kolmogorov-Smirnov distance against training.", "feature")
+        self.psi_feature = self._gauge(
+            "psi_feature", "PSI against training, deciles of training; also as psi_feature_NAME.", "feature"
+        )
+        self.ks_feature = self._gauge(
+            "ks_feature", "Kolmogorov-Smirnov distance against training; also as ks_feature_NAME.", "feature"
+        )
+        SpelledOut(self.registry, self.psi_feature, self.ks_feature)
         self.trades_per_hour = self._gauge("trades_per_hour", "Entries in the last hour.")
         self.trades_per_hour_prev_release_p95 = self._gauge(
             "trades_per_hour_prev_release_p95", "95th percentile of the release before; 0 when there is none."

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.clean_windows import clean_history
 from evaluation.drift import Reference
 from market.features import FEATURE_NAMES
 from pipelines.artifacts import ExportedBundle, ProofLine, ProvenBundle, TrainedModel
@@ -32,6 +33,7 @@ from registry.card import (
     Thresholds,
     Training,
 )
+from registry.drift_baseline import clean_baseline
 
 GOLDEN_ROWS = 256
 _BASELINE_POINTS = 512
@@ -159,20 +161,25 @@ def _card(workspace: Workspace, model: TrainedModel, known: Candidates) -> Model
             seed=model.seed,
         ),
         parity=_NOT_PROVEN,
-        baseline=_baseline(model, known),
+        baseline=_baseline(workspace, model, known),
         limitations=_LIMITATIONS,
         created_at=datetime.now(UTC).isoformat(timespec="microseconds"),  # noqa: TID251 - identity, not in the sha256
     )
 
 
-def _baseline(model: TrainedModel, known: Candidates) -> Baseline:
+def _baseline(workspace: Workspace, model: TrainedModel, known: Candidates) -> Baseline:
     reference = Reference.fit(known.oriented(), FEATURE_NAMES).thinned(_BASELINE_POINTS)
     shares, edges = np.histogram(model.measured.scores, bins=_SCORE_BINS, range=(0.0, 1.0))
     metrics = model.measured.metrics
+    shape = workspace.settings.risk.drift_window()
+    # The test days were seen by no tree, and are as clean: of them and the train days the gates say the model is good.
+    seen = load(workspace.lake, [*model.training_set.train_cells, *model.training_set.test_cells])
+    clean = clean_history(seen.t_ns, seen.oriented(), FEATURE_NAMES, shape)
     return Baseline(
         drift=msgspec.convert(reference.to_dict(), DriftBaseline),
         scores=ScoreBaseline(edges=tuple(edges.tolist()), shares=tuple((shares / max(1, shares.sum())).tolist())),
         brier=metrics["test_brier"],
         winrate=metrics["test_precision"] if metrics["test_taken"] else metrics["test_base_rate"],
         trades_per_hour_p95=metrics["test_taken_per_hour_p95"],
+        clean=clean_baseline(clean, FEATURE_NAMES, shape),
     )

@@ -60,20 +60,25 @@ def drift_report(
     """PSI and KS of the new features against the previous release's, with Evidently's page to drill down.
 
     The verdict is ours; Evidently draws. Without a previous release the test days are held against the train days.
+    What moved since the previous release warns; test days unlike the model's own train days block, where armed.
     """
     from pipelines.drift import make_drift_report
 
     workspace.progress.step("drift_report", 0, 1, "Evidently draws its page")
     drift = make_drift_report(workspace, model)
     workspace.progress.step("drift_report", 1, 1)
-    worst = Finding("feature_drift", "drift_report", not drift.over, drift.sentence(), warn_only=True)
+    findings = [
+        Finding("feature_drift", "drift_report", not drift.over, drift.sentence(), warn_only=True),
+        Finding("own_drift", "drift_report", not drift.own.blocking, drift.own_sentence()),
+    ]
     return dg.MaterializeResult(
         metadata={
             "against": drift.against,
+            "own_days": drift.own_sentence(),
             "page": dg.MetadataValue.path(drift.page),
             "features": dg.MetadataValue.md(drift.table()),
         },
-        check_results=check_results([worst]),
+        check_results=check_results(findings),
     )
 
 

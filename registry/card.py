@@ -87,6 +87,24 @@ class DriftBaseline(_Record, frozen=True, kw_only=True):
     features: tuple[FeatureBaseline, ...]
 
 
+class CleanFeature(_Record, frozen=True, kw_only=True):
+    """What one feature showed in windows that had not drifted: mean PSI, 99.9 % quantiles of PSI and of KS."""
+
+    name: str
+    psi_mean: float
+    psi_high: float
+    ks_high: Share
+
+
+class CleanBaseline(_Record, frozen=True, kw_only=True):
+    """What windows of the training days showed, drawn as live draws them (`evaluation.clean_windows`)."""
+
+    rows: Count  # rows of a window
+    span_seconds: float
+    windows: Count
+    features: tuple[CleanFeature, ...]
+
+
 class ScoreBaseline(_Record, frozen=True, kw_only=True):
     """Distribution of the scores on the test rows: bin edges and the share in each bin."""
 
@@ -94,14 +112,15 @@ class ScoreBaseline(_Record, frozen=True, kw_only=True):
     shares: tuple[Share, ...]
 
 
-class Baseline(_Record, frozen=True, kw_only=True):
-    """What live is compared with."""
+class Baseline(_Record, frozen=True, kw_only=True, omit_defaults=True):
+    """What live is compared with. Without `clean` no drift is armed; what is absent counts for no sha256."""
 
     drift: DriftBaseline
     scores: ScoreBaseline
     brier: Share
     winrate: Share
     trades_per_hour_p95: float
+    clean: CleanBaseline | None = None  # None where the training days are too few to tell
 
 
 class ModelCard(_Record, frozen=True, kw_only=True):
@@ -142,9 +161,9 @@ class ModelCard(_Record, frozen=True, kw_only=True):
             raise BadCard(
                 f"tau_hold {self.thresholds.tau_hold} must not be above tau_entry {self.thresholds.tau_entry}"
             )
-        measured = tuple(feature.name for feature in self.baseline.drift.features)
-        if measured != self.feature_names:
-            raise BadCard(f"baseline.drift describes {list(measured)}, the model reads {list(self.feature_names)}")
+        _refuse_other_features("drift", self.baseline.drift.features, self.feature_names)
+        if self.baseline.clean is not None:
+            _refuse_other_features("clean", self.baseline.clean.features, self.feature_names)
         _refuse_not_finite(msgspec.to_builtins(self), "card")
 
 
@@ -167,6 +186,14 @@ def canonical(card: ModelCard) -> bytes:
     return msgspec.json.encode(
         {name: value for name, value in fields.items() if name not in IDENTITY_FIELDS}, order="sorted"
     )
+
+
+def _refuse_other_features(
+    part: str, described: tuple[FeatureBaseline, ...] | tuple[CleanFeature, ...], wanted: tuple[str, ...]
+) -> None:
+    found = tuple(each.name for each in described)
+    if found != wanted:
+        raise BadCard(f"baseline.{part} describes {list(found)}, the model reads {list(wanted)}")
 
 
 def _refuse_not_finite(value: object, path: str) -> None:

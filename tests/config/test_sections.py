@@ -8,8 +8,10 @@ from typing import get_args
 import pytest
 
 from archive.sources.protocol import KINDS
-from config.sections import Backfill, Candidate, Label, Recorded, Source, Training
+from config.live_sections import Risk
+from config.sections import Backfill, Candidate, Evaluation, Label, Recorded, Source, Training
 from config.settings import Settings, all_knobs
+from evaluation.clean_windows import WindowShape
 from market.barriers import BarrierRule
 from market.candidates import CandidateRule
 from pipelines.estimator import TrainingRule
@@ -27,6 +29,15 @@ def test_values_arrive_in_the_rules() -> None:
     """Nothing is renamed or rescaled on the way."""
     assert dataclasses.asdict(Candidate(interval_ms=500).rule()) == Candidate(interval_ms=500).model_dump()
     assert dataclasses.asdict(Label(horizon_seconds=5).rule()) == Label(horizon_seconds=5).model_dump()
+
+
+def test_the_drift_lines_are_those_of_the_configuration() -> None:
+    """By their own names; every line that the configuration allows makes a rule."""
+    rule = Evaluation(psi_warn=0.11, psi_block=0.22, ks_block=0.33, drift_min_effective_rows=50.0).drift_rule()
+    assert (rule.psi_warn, rule.psi_block, rule.ks_block, rule.min_effective_rows) == (0.11, 0.22, 0.33, 50.0)
+    strict = Evaluation(ks_block=0.01).drift_rule()
+    assert strict.ks_warn == strict.ks_block == 0.01
+    assert Risk().drift_window() == WindowShape(2_000, 86_400.0)
 
 
 def test_training_defaults_are_the_trainers_own() -> None:
@@ -56,6 +67,6 @@ def test_a_backfill_asks_the_first_source_again_unless_told_otherwise() -> None:
 
 def test_every_knob_is_read_by_somebody() -> None:
     """A knob that turns nothing is worse than none."""
-    packages = ("archive", "live", "market", "pipelines", "registry", "scripts", "tidegate")
+    packages = ("archive", "config", "live", "market", "pipelines", "registry", "scripts", "tidegate")
     code = "\n".join(path.read_text(encoding="utf-8") for name in packages for path in (ROOT / name).rglob("*.py"))
     assert [each.key for each in all_knobs() if not re.search(rf"\.{each.key.split('.')[-1]}\b", code)] == []

@@ -2,8 +2,11 @@
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from evaluation.clean_windows import WindowShape
 from evaluation.drift import Reference
+from evaluation.drift_lines import CleanHistory
 from market.feature_spec import FEATURE_NAMES, schema_hash
 from registry.card import (
     Baseline,
@@ -16,10 +19,13 @@ from registry.card import (
     Thresholds,
     Training,
 )
+from registry.drift_baseline import clean_baseline
 
 
-def card(*, winrate: float = 0.5, per_hour_p95: float = 120.0, brier: float = 0.2) -> ModelCard:
-    """A card whose features were uniform on 0 to 1 in training."""
+def card(
+    *, winrate: float = 0.5, per_hour_p95: float = 120.0, brier: float = 0.2, clean: WindowShape | None = None
+) -> ModelCard:
+    """A card whose features were uniform on 0 to 1 in training, independently in windows of the shape `clean`."""
     rows = np.random.default_rng(3).random((400, len(FEATURE_NAMES)), np.float32)
     reference = Reference.fit(rows, FEATURE_NAMES)
     return ModelCard(
@@ -43,7 +49,17 @@ def card(*, winrate: float = 0.5, per_hour_p95: float = 120.0, brier: float = 0.
             brier=brier,
             winrate=winrate,
             trades_per_hour_p95=per_hour_p95,
+            clean=clean_baseline(_history(clean), FEATURE_NAMES, clean) if clean else None,
         ),
         limitations=(),
         created_at="2026-01-07T00:00:00+00:00",
     )  # fmt: skip
+
+
+def _history(shape: WindowShape) -> CleanHistory:
+    """The laws of PSI and KS over ten bins of independent rows; the high quantiles are loose."""
+
+    def of(value: float) -> NDArray[np.float64]:
+        return np.full(len(FEATURE_NAMES), value)
+
+    return CleanHistory(shape.rows, 25, of(9.0 / shape.rows), of(30.0 / shape.rows), of(0.05))

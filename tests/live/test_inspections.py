@@ -6,17 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from archive.layout import day_bounds_ns
 from archive.store import Lake
 from bus.messages import ControlEvent
-from market.feature_spec import FEATURE_NAMES, N_COLUMNS
 from registry.card import encode
 from tests.archive.lakes import SECOND_NS, put_book
 from tests.live.cards import card
-from tests.live.parts import START_NS
-from tests.live.risk_market import MS, Stage, image, score
+from tests.live.risk_market import Stage
 from tests.live.test_schedules import exchange_info, serving
 
 
@@ -76,21 +73,13 @@ def test_a_look_that_fails_is_only_logged(tmp_path: Path) -> None:
     assert stage.value("exchange_reference_mismatch_total", symbol="BTCUSDT") == 1
 
 
-def test_what_the_active_model_promised_and_how_far_its_features_moved(tmp_path: Path) -> None:
-    """The card's baseline and PSI and KS of the scored rows, from the mirror alone."""
+def test_what_the_active_model_promised(tmp_path: Path) -> None:
+    """The card's baseline, from the mirror alone."""
     folder = tmp_path / "mirror" / "active"
     folder.mkdir(parents=True)
     (folder / "model.json").write_bytes(encode(card(winrate=0.55, per_hour_p95=90.0, brier=0.21)))
-    stage = Stage(tmp_path, _sections(tmp_path, drift_rows=500))
-    rows = np.random.default_rng(4).random((500, N_COLUMNS), np.float32)
-    rows[:, 2] += 0.5
-    for k, row in enumerate(rows):
-        stage.say(score(image(START_NS + k * MS, 10, 11), row=row.tobytes()))
-    stage.pass_seconds(32)
+    stage = Stage(tmp_path, _sections(tmp_path))
+    stage.pass_seconds(2)
     assert stage.value("winrate_baseline_active") == 0.55
     assert stage.value("brier_baseline_active") == 0.21
     assert stage.value("trades_per_hour_prev_release_p95") == 90.0
-    moved, still = FEATURE_NAMES[2], FEATURE_NAMES[0]
-    assert stage.value("psi_feature", feature=moved) > 1.0  # type: ignore[operator]
-    assert stage.value("ks_feature", feature=moved) == pytest.approx(0.5, abs=0.1)
-    assert stage.value("psi_feature", feature=still) < 0.2  # type: ignore[operator]

@@ -8,20 +8,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from evaluation.drift import Reference
 from live.schedules import (
     Schedules,
     ThreadWorker,
     fetched_info,
     longest_gaps,
-    measured_drift,
     reference_differences,
 )
 from market.events import BadReference
-from market.feature_spec import FEATURE_NAMES
 from market.symbols import SymbolTable
 from tests.live.parts import ROOT
 from tests.live.risk_market import InlineWorker
@@ -146,18 +142,6 @@ def test_a_venue_that_refuses_is_an_error_and_an_address_must_be_one(tmp_path: P
     with pytest.raises(OSError, match="wanted an http or https address"):
         fetched_info("binance", "file:///etc", tmp_path / "info.json", 5.0)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_drift_is_measured_as_the_model_saw_the_rows() -> None:
-    """Shorts are mirrored first: mirrored rows of shorts look like training; a shifted feature does not."""
-    rng = np.random.default_rng(5)
-    rows = rng.normal(size=(2_000, len(FEATURE_NAMES))).astype(np.float32)
-    reference = Reference.fit(rows, FEATURE_NAMES)
-    window = rows[::2].copy()
-    window[:, 3] += 1.0
-    found = measured_drift(reference, window, np.ones(len(window), np.int8))
-    assert found[FEATURE_NAMES[3]][0] > 0.3 and found[FEATURE_NAMES[3]][1] > 0.2
-    assert max(value for name, (value, _) in found.items() if name != FEATURE_NAMES[3]) < 0.1
 
 
 def test_a_scan_that_cannot_run_says_why(tmp_path: Path) -> None:
