@@ -1,5 +1,6 @@
 """The section of app.yml that decides on releases: who may move a model, on what evidence, and how fast."""
 
+from dataclasses import fields
 from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
@@ -7,6 +8,7 @@ from pydantic import field_validator, model_validator
 from config.knobs import Section, knob
 from evaluation.verdict import Policy
 from registry.freezes import freeze_of
+from registry.states import ReleaseRules
 
 GateName = Literal[
     "winrate_delta", "winrate_seq", "onnx_parity_fail", "psi_feature", "ks_feature", "calibration", "throughput",
@@ -144,3 +146,7 @@ class Release(Section):
             execution_min_sample=self.execution_min_sample,
             detector_threshold=self.detector_threshold,
         )
+
+    def rules(self) -> ReleaseRules:
+        """Return the limits by which versions are moved."""
+        return ReleaseRules(**{each.name: getattr(self, each.name) for each in fields(ReleaseRules)})
