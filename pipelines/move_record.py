@@ -3,22 +3,19 @@
 Everything is read from the journal and its evidence, so a record can be made again at any time and says the same.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from monitoring.runbook import link_of, section_of
 from pipelines.notification import Notice, Urgency
-from registry.errors import JournalBroken
+from registry import evidence
+from registry.errors import JournalBroken, ManifestError
 from registry.journal import HeadReader, Intent
 from registry.states import Head, Transition
 
-EVIDENCE_FOLDER = "evidence"
 DOWN: tuple[Transition, ...] = ("rollback", "inconclusive", "reject", "quarantine", "disable", "revert")
 """Moves whose run shows the section of the runbook for their reason; the others show the operator's commands."""
 
@@ -132,8 +129,8 @@ def read_record(root: Path, tx: str) -> MoveRecord:
     """
     folded = HeadReader(root).folded()
     intent = folded.moves[tx]
-    evidence, problem = _evidence(root, intent.evidence)
-    return MoveRecord(intent, evidence, problem, folded.head)
+    found, problem = _evidence(root, intent.evidence)
+    return MoveRecord(intent, found, problem, folded.head)
 
 
 def journal_problem(root: Path) -> str:
@@ -148,15 +145,10 @@ def journal_problem(root: Path) -> str:
 def _evidence(root: Path, sha256: str) -> tuple[Mapping[str, Any], str]:
     if not sha256:
         return {}, ""
-    path = root / EVIDENCE_FOLDER / f"{sha256}.json"
     try:
-        content = path.read_bytes()
-        found = hashlib.sha256(content).hexdigest()
-        if found != sha256:
-            return {}, f"{path} has sha256 {found}: somebody changed it"
-        return msgspec.json.decode(content, type=dict[str, Any]), ""
-    except (OSError, msgspec.DecodeError) as error:
-        return {}, f"{path}: {error}"
+        return evidence.find(root, sha256), ""
+    except (ManifestError, OSError) as error:
+        return {}, str(error)
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

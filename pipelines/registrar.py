@@ -19,7 +19,6 @@ from bus.publisher import Publisher
 from bus.server import running
 from bus.streams import CONTROL, VERDICTS
 from config.settings import Settings
-from market.feature_spec import schema_hash
 from registry.effects import Announce
 from registry.states import Announcement
 
@@ -84,7 +83,6 @@ def open_registrar(settings: Settings, now: Callable[[], datetime], bus_url: str
         settings.release.rules(),
         now=now,
         announce=announcer(settings, bus_url),
-        schema_hash=schema_hash(),
     )
 
 
