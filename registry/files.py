@@ -25,7 +25,7 @@ def write_file(path: Path, content: bytes) -> None:
         except BaseException:
             Path(beside).unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def write_folder(path: Path, contents: Mapping[str, bytes]) -> None:
@@ -40,12 +40,12 @@ def write_folder(path: Path, contents: Mapping[str, bytes]) -> None:
                     file.flush()
                     os.fsync(file.fileno())
             beside.chmod(0o755)  # mkdtemp keeps others out; the live services may run as another user
-            _sync_folder(beside)
+            sync_folder(beside)
             beside.rename(path)
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def point(link: Path, target: Path) -> None:
@@ -60,7 +60,7 @@ def point(link: Path, target: Path) -> None:
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
-        _sync_folder(link.parent)
+        sync_folder(link.parent)
 
 
 def remove(path: Path) -> None:
@@ -72,7 +72,7 @@ def remove(path: Path) -> None:
             shutil.rmtree(path)
         else:
             return
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 @contextmanager
@@ -96,7 +96,8 @@ def _refusals(path: Path) -> Iterator[None]:
         raise FileError(f"{path}: {refused.strerror or refused}; nothing was changed") from refused
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk; raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

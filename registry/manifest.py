@@ -7,6 +7,7 @@
 A slot is filled before the manifest says so; a crash between leaves the line to be written by the next call.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -47,14 +48,27 @@ class ManifestEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every version the mirror has seen, newest first."""
+    """Every version the mirror has seen, newest first.
+
+    `epoch` is that of the last move of the registrar that was decided here, `head` the hash of its line in the journal.
+    """
 
     format: Literal[1] = 1
     entries: tuple[ManifestEntry, ...] = ()
+    epoch: int = 0
+    head: str = ""
 
     def find(self, version: int) -> ManifestEntry | None:
         """Return the entry of a version, or None."""
         return next((entry for entry in self.entries if entry.version == version), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A verified bundle in the mirror."""
+
+    folder: Path
+    card: ModelCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +126,7 @@ class Mirror:
         with files.locked(self._root):
             manifest = self.manifest()
             entry = _entry(manifest, card)
-            target = self._root / BUNDLES_FOLDER / f"v{entry.version}-{entry.sha256[:12]}"
-            if not _is_sound(target, sha256):
-                files.remove(target)
-                copy_bundle(folder, target, sha256, schema_hash)
-            files.point(link, target)
+            files.point(link, self._keep(folder, entry, sha256, schema_hash))
             changes = _left(manifest, slot, cause, but=entry.version)
             if not _stands(entry, slot):
                 changes.append((entry, _event("entered", slot, cause)))
@@ -130,20 +140,71 @@ class Mirror:
             files.remove(link)
             self._append(_left(self.manifest(), slot, cause))
 
+    def kept(self, version: int, sha256: str) -> Kept | None:
+        """Return the verified copy of a version's bundle, None when there is none or it is damaged."""
+        folder = self._root / BUNDLES_FOLDER / f"v{version}-{sha256[:12]}"
+        try:
+            return Kept(folder, verify_bundle(folder, sha256))
+        except BundleError:
+            return None
+
+    def keep(self, folder: Path, sha256: str) -> Kept:
+        """Put a verified copy of the bundle in `folder` beside the others, into no slot; raises as fill does."""
+        card = verify_bundle(folder, sha256)
+        with files.locked(self._root):
+            return Kept(self._keep(folder, _entry(self.manifest(), card), sha256), card)
+
+    def decide(self, epoch: int, head: str, slots: Mapping[Slot, Kept | None], cause: Cause) -> None:
+        """Write which bundles the slots shall hold, and by which move: behind this one atomic write nothing is undone.
+
+        Slots that are not named stay as they are. `point` then turns the links. Raises ManifestError and FileError.
+        """
+        with files.locked(self._root):
+            manifest = self.manifest()
+            changes: list[tuple[ManifestEntry, Event]] = []
+            for slot, kept in slots.items():
+                entry = _entry(manifest, kept.card) if kept else None
+                changes += _left(manifest, slot, cause, but=entry.version if entry else None)
+                if entry is not None and not _stands(entry, slot):
+                    changes.append((entry, _event("entered", slot, cause)))
+            self._append(changes, epoch, head)
+
+    def point(self, slot: Slot, kept: Kept | None) -> None:
+        """Turn the link of a slot to a bundle that was kept, or take it away; what stands already is left alone."""
+        link = self._link(slot)
+        with files.locked(self._root):
+            if kept is None:
+                files.remove(link)
+            elif not link.is_symlink() or link.resolve() != kept.folder.resolve():
+                files.point(link, kept.folder)
+
+    def _keep(self, folder: Path, entry: ManifestEntry, sha256: str, schema_hash: str | None = None) -> Path:
+        target = self._root / BUNDLES_FOLDER / f"v{entry.version}-{entry.sha256[:12]}"
+        if not _is_sound(target, sha256):
+            files.remove(target)
+            copy_bundle(folder, target, sha256, schema_hash)
+        return target
+
     def _link(self, slot: Slot) -> Path:
         if slot not in SLOTS:
             raise ManifestError(f"slot {slot!r} is none of {', '.join(SLOTS)}")
         return self._root / slot
 
-    def _append(self, changes: list[tuple[ManifestEntry, Event]]) -> Manifest:
+    def _append(
+        self, changes: list[tuple[ManifestEntry, Event]], epoch: int | None = None, head: str | None = None
+    ) -> Manifest:
         manifest = self.manifest()
-        if not changes:
+        if not changes and epoch in (None, manifest.epoch):
             return manifest
         entries = {entry.version: entry for entry in manifest.entries}
         for entry, event in changes:
             known = entries.get(entry.version, entry)
             entries[entry.version] = msgspec.structs.replace(known, history=(*known.history, event))
-        manifest = Manifest(entries=tuple(entries[version] for version in sorted(entries, reverse=True)))
+        manifest = Manifest(
+            entries=tuple(entries[version] for version in sorted(entries, reverse=True)),
+            epoch=manifest.epoch if epoch is None else epoch,
+            head=manifest.head if head is None else head,
+        )
         content = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
         files.write_file(self._root / MANIFEST_FILE, content)
         return manifest

@@ -8,48 +8,22 @@ Live never imports this: it reads the head with `registry.journal.read_head`, ac
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from market.feature_spec import schema_hash as computed_schema_hash
 from registry.effects import Announce, Store
-from registry.states import Actor, Effect, Head, ReleaseRules, Subject, Transition
+from registry.errors import MoveRefused
+from registry.moves import Mover
+from registry.reconciliation import Reconciliation, ScorerView, reconcile
+from registry.states import Actor, Head, Moved, ReleaseRules, Request, Subject, Transition
 
+__all__ = ["Actor", "Moved", "Reconciliation", "Registrar", "ScorerView"]
 
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """What a move led to. `effects` says of each whether it was done or is pending; `was_known` marks a repetition."""
-
-    epoch: int
-    tx: str
-    transition: Transition
-    head: Head
-    effects: dict[Effect, Literal["done", "pending"]]
-    was_known: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ScorerView:
-    """What a scorer says it scores with: the version in a slot, and the epoch of the rollout it goes by."""
-
-    active: int | None
-    shadow: int | None
-    rollout_epoch: int
-    age_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciliation:
-    """What a look at journal, mirror, MLflow and scorers found. `divergences` are sentences; none: all agree.
-
-    `settled` names the effects that were caught up with, `moved` the adoption or reverting of an external move.
-    """
-
-    head: Head
-    divergences: tuple[str, ...] = ()
-    settled: tuple[str, ...] = ()
-    moved: Moved | None = None
+Evidence = Mapping[str, Any]
 
 
 class Registrar:
@@ -71,17 +45,18 @@ class Registrar:
         announce: Announce,
         steps: Callable[[str], None] = lambda _: None,
         schema_hash: str | None = None,
-    ) -> None: ...
+    ) -> None:
+        self._mover = Mover(store, root, rules, now, announce, steps, schema_hash or computed_schema_hash())
 
     def head(self) -> Head:
         """Return where everything stands, from the journal alone."""
-        raise NotImplementedError
+        return self._mover.head
 
     def enter(
-        self, version: int, by: Actor, reason: str, evidence: Mapping[str, Any] | None = None, *, tx: str | None = None
+        self, version: int, by: Actor, reason: str, evidence: Evidence | None = None, *, tx: str | None = None
     ) -> Moved:
         """T1: make a registered version a candidate."""
-        raise NotImplementedError
+        return self._mover.move(_request("candidate", version, by, reason, evidence), None, tx)
 
     def promote(
         self,
@@ -89,83 +64,173 @@ class Registrar:
         to: Literal["shadow", "canary", "active"],
         by: Actor,
         reason: str,
-        evidence: Mapping[str, Any] | None = None,
+        evidence: Evidence | None = None,
         *,
         force: bool = False,
         expect_epoch: int | None = None,
         tx: str | None = None,
+        fraction: float | None = None,
     ) -> Moved:
-        """T2, T3, T4, or the first activation. A version that was active before comes back as a rollback (T6)."""
-        raise NotImplementedError
+        """T2, T3, T4, or the first activation. A version that was active before comes back as a rollback (T6).
+
+        `fraction` is the canary's first share, that of release.ramp unless given. A bundle that is not what was
+        registered is quarantined (T10), and the move refused.
+        """
+        if to == "active" and self._was_active(version):
+            back = Request("rollback", None, by, "operator" if reason else "", reason, evidence, force)
+            back = replace(back, subject="active", target=version)
+            return self._mover.move(back, expect_epoch, tx)
+        request = replace(_request(to, version, by, reason, evidence, force=force), fraction=fraction)
+        try:
+            return self._mover.move(request, expect_epoch, tx)
+        except MoveRefused as refused:
+            if refused.code == "corrupt":
+                with suppress(MoveRefused):
+                    self.quarantine(version, by, refused.text)
+            raise
 
     def ramp(
         self,
         fraction: float,
         by: Actor,
         reason: str,
-        evidence: Mapping[str, Any] | None = None,
+        evidence: Evidence | None = None,
         *,
         force: bool = False,
         expect_epoch: int | None = None,
         tx: str | None = None,
     ) -> Moved:
-        """Give the canary another share."""
-        raise NotImplementedError
+        """Give the canary another share; a smaller one needs no evidence."""
+        request = _request("ramp", self.head().canary, by, reason, evidence, force=force)
+        return self._mover.move(replace(request, fraction=fraction), expect_epoch, tx)
 
     def rollback(
         self,
         by: Actor,
         reason_code: str,
         text: str,
-        evidence: Mapping[str, Any] | None = None,
+        evidence: Evidence | None = None,
         *,
         subject: Subject | None = None,
+        version: int | None = None,
         expect_epoch: int | None = None,
         tx: str | None = None,
     ) -> Moved:
-        """T5 when a canary runs (unless `subject` is active), else T6. `reason_code` is a label of rollback_total."""
-        raise NotImplementedError
+        """T5 when a canary runs (unless `subject` is active), else T6. `reason_code` is a label of rollback_total.
 
-    def inconclusive(self, by: Actor, reason: str, evidence: Mapping[str, Any] | None = None, **options: Any) -> Moved:
+        Whoever is no human says the subject. `version`, when given, is what must be running there. Where there is no
+        version to go back to, a sensor's call takes the rollout away, tells it as critical, and is refused.
+        """
+        request = Request("rollback", version, by, reason_code, text, evidence, subject=subject)
+        try:
+            return self._mover.move(request, expect_epoch, tx)
+        except MoveRefused as refused:
+            if refused.code != "no_previous" or by.kind == "human":
+                raise
+            with suppress(MoveRefused):
+                disable = Request("disable", None, by, reason_code, text, evidence)
+                self._mover.move(disable, expect_epoch, f"{tx}:disable" if tx else None)
+            raise
+
+    def inconclusive(
+        self,
+        by: Actor,
+        reason: str,
+        evidence: Evidence | None = None,
+        *,
+        expect_epoch: int | None = None,
+        tx: str | None = None,
+    ) -> Moved:
         """T7: the canary goes back to shadow, without a verdict."""
-        raise NotImplementedError
+        return self._mover.move(_request("inconclusive", self.head().canary, by, reason, evidence), expect_epoch, tx)
 
     def reject(
-        self, version: int, by: Actor, reason: str, evidence: Mapping[str, Any] | None = None, **options: Any
+        self,
+        version: int,
+        by: Actor,
+        reason: str,
+        evidence: Evidence | None = None,
+        *,
+        expect_epoch: int | None = None,
+        tx: str | None = None,
     ) -> Moved:
         """T8: a candidate or shadow failed a gate."""
-        raise NotImplementedError
+        return self._mover.move(_request("reject", version, by, reason, evidence), expect_epoch, tx)
 
-    def archive(self, version: int, by: Actor, reason: str, **options: Any) -> Moved:
+    def archive(
+        self, version: int, by: Actor, reason: str, *, expect_epoch: int | None = None, tx: str | None = None
+    ) -> Moved:
         """Take a version, or the control of a promotion, out of the shadow slot."""
-        raise NotImplementedError
+        return self._mover.move(_request("archive", version, by, reason), expect_epoch, tx)
 
     def quarantine(
-        self, version: int, by: Actor, reason: str, evidence: Mapping[str, Any] | None = None, **options: Any
+        self,
+        version: int,
+        by: Actor,
+        reason: str,
+        evidence: Evidence | None = None,
+        *,
+        expect_epoch: int | None = None,
+        tx: str | None = None,
     ) -> Moved:
-        """T10: its hash is not the one it was registered with. The active version goes by a rollback."""
-        raise NotImplementedError
+        """T10: its hash is not the one it was registered with. The active version, and the canary, are rolled back."""
+        return self._mover.move(_request("quarantine", version, by, reason, evidence), expect_epoch, tx)
 
     def reinstate(
-        self, version: int, by: Actor, reason: str, evidence: Mapping[str, Any] | None = None, **options: Any
+        self,
+        version: int,
+        by: Actor,
+        reason: str,
+        evidence: Evidence | None = None,
+        *,
+        expect_epoch: int | None = None,
+        tx: str | None = None,
     ) -> Moved:
-        """T11: a human makes a withdrawn version a candidate again, on new evidence."""
-        raise NotImplementedError
+        """T11: a human makes a withdrawn version a candidate again, on evidence that was not used before."""
+        return self._mover.move(_request("reinstate", version, by, reason, evidence), expect_epoch, tx)
 
-    def disable_rollout(self, by: Actor, reason: str, **options: Any) -> Moved:
+    def disable_rollout(
+        self, by: Actor, reason: str, *, expect_epoch: int | None = None, tx: str | None = None
+    ) -> Moved:
         """Take the rollout away; a canary goes back to shadow."""
-        raise NotImplementedError
+        return self._mover.move(_request("disable", None, by, reason), expect_epoch, tx)
 
     def enable_rollout(
-        self, by: Actor, reason: str, evidence: Mapping[str, Any] | None = None, **options: Any
+        self,
+        by: Actor,
+        reason: str,
+        evidence: Evidence | None = None,
+        *,
+        force: bool = False,
+        expect_epoch: int | None = None,
+        tx: str | None = None,
     ) -> Moved:
-        """T12: the cooldown is over, and the evaluations since were clean."""
-        raise NotImplementedError
+        """T12: the cooldown is over, and the evaluations since were clean: evidence {"clean_evaluations": 3}."""
+        return self._mover.move(_request("enable", None, by, reason, evidence, force=force), expect_epoch, tx)
 
     def recover(self) -> Moved | None:
         """Finish or abort the move that a crash left open, and return it when it was finished."""
-        raise NotImplementedError
+        return self._mover.recover()
 
     def reconcile(self, scorers: Mapping[str, ScorerView] | None = None) -> Reconciliation:
         """Catch up with pending effects, find external moves and revert or adopt them, say what differs."""
-        raise NotImplementedError
+        return reconcile(self._mover, scorers or {})
+
+    def _was_active(self, version: int) -> bool:
+        head = self.head()
+        is_set_aside = head.states.get(version) in ("archived", "rolled_back", "quarantined")
+        return is_set_aside and version in head.active_history and head.slots.active not in (None, version)
+
+
+def _request(
+    transition: Transition,
+    version: int | None,
+    by: Actor,
+    text: str,
+    evidence: Evidence | None = None,
+    *,
+    force: bool = False,
+) -> Request:
+    """A request whose reason is told in a sentence; the label that goes with it is who asked."""
+    code = "operator" if by.kind == "human" else by.name
+    return Request(transition, version, by, code if text.strip() else "", text, evidence, force)

@@ -35,7 +35,8 @@ Direction = Literal["up", "down"]
 """Up: MLflow first, and an interrupted move is undone. Down: what trades first, and it is finished."""
 Effect = Literal["mlflow", "announce"]
 """What a move may leave for later: the registry's aliases and tags, and the event on the bus."""
-Told = Literal["PROMOTION", "ROLLBACK", "MODE_SWITCH"]
+Severity = Literal["INFO", "WARN", "CRIT"]
+Told = Literal["PROMOTION", "ROLLBACK", "MODE_SWITCH", "ALERT"]
 
 ALIASES = ("candidate", "shadow", "active", "previous")
 """What MLflow shows of the slots."""
@@ -84,7 +85,8 @@ class Pending(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Head(Standing, frozen=True, kw_only=True):
-    """The journal, folded. `hash` is that of its last line, `pending` what others have yet to hear of.
+    """The journal, folded. `hash` is that of the INTENT of the last committed move, which manifest and MLflow repeat;
+    `pending` is what others have yet to hear of.
 
     `unfinished` names a move that was begun and neither committed nor aborted: between its INTENT and `recover` the
     mirror may show either side of it, so whoever follows the head keeps still.
@@ -104,7 +106,9 @@ class Head(Standing, frozen=True, kw_only=True):
     @property
     def control(self) -> int | None:
         """The displaced version that is scored beside the one promoted over it, while it holds the shadow slot."""
-        return self.slots.shadow if self.slots.shadow == self.slots.previous else None
+        shadow = self.slots.shadow
+        is_control = shadow is not None and shadow == self.slots.previous and self.states.get(shadow) == "archived"
+        return shadow if is_control else None
 
     @property
     def aliases(self) -> dict[str, int]:
@@ -140,7 +144,6 @@ class ReleaseRules:
     cooldown_minutes: float = 15.0
     max_rollbacks_per_hour: int = 2
     rollback_window: int = 3
-    watch_days: float = 7.0
     clean_evaluations: int = 3
     evidence_seconds: float = 15.0
 
@@ -170,7 +173,8 @@ class Request:
     text: str = ""
     evidence: Mapping[str, Any] | None = None
     force: bool = False
-    subject: Subject | None = None  # of a rollback: the canary if one runs, else the active version
+    subject: Subject | None = None  # of a rollback: None is the canary if one runs, else the active version
+    target: int | None = None  # of a rollback of the active version: where to; None is the previous one
     fraction: float | None = None
     salt: str = ""
     adopted: Slots | None = None
@@ -188,14 +192,15 @@ class Facts:
     wanted_schema: str = ""
     parity: str = ""
     failed_gates: tuple[str, ...] = ()
+    is_new_evidence: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What the bus is told of a move; `registrar` publishes it as a ControlEvent."""
+    """What the bus is told of a move, which may need two; `tx` is the id of the message, told twice when in doubt."""
 
     event: Told
-    severity: Literal["INFO", "WARN", "CRIT"]
+    severity: Severity
     source: str
     target: str
     reason: str
@@ -209,21 +214,25 @@ class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The part of an announcement that a plan decides."""
 
     event: Told
-    severity: Literal["INFO", "WARN", "CRIT"]
+    severity: Severity
     source: str
     target: str
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A move that may be made: `after` and the changed `states` hold once it is committed."""
+    """A move that may be made: `after` and the changed `states` hold once it is committed.
+
+    `version` is the one that is moved, where the request left it open.
+    """
 
     direction: Direction
     source: str
     target: str
     after: Standing
     states: dict[int, State]
-    event: Event | None
+    events: tuple[Event, ...]
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,3 +241,15 @@ class Refusal:
 
     code: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a move led to. `effects` says of each whether it was done or is pending; `was_known` marks a repetition."""
+
+    epoch: int
+    tx: str
+    transition: Transition
+    head: Head
+    effects: Mapping[Effect, Literal["done", "pending"]]
+    was_known: bool = False

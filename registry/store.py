@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from registry.bundle import stamp_bundle, verify_bundle
 from registry.card import ModelCard
+from registry.database import check_database, why_not_opened
 from registry.errors import AliasMoved, RegistryError, StoreUnavailable, UnknownVersion
 from registry.files import locked
 from registry.staging import check_metrics, stage
@@ -34,15 +35,16 @@ if TYPE_CHECKING:
 
 BUNDLE_FOLDER = "bundle"
 
-# Read by MLflow when it is imported: no telemetry, no search for git, no progress bars, no job workers.
+# Read by MLflow when it is imported, or used: no telemetry, no search for git, no progress bars, no job workers.
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GIT_PYTHON_REFRESH": "quiet",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    # Its own patience with a server that is away is four minutes; ours is one try more.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
-_SQLITE = "sqlite:///"
-_SQLITE_MAGIC = b"SQLite format 3\x00"
 _DIGEST_LENGTH = 36
 _BATCH = 100
 
@@ -171,17 +173,48 @@ class ModelStore:
         """
         with locked(self._lock_folder), self._refusing(f"set alias {alias!r}"):
             self.version(number)
-            found = self._aliases().get(alias)
+            found = self.aliases().get(alias)
             if expected is not ANYTHING and found != expected:
                 raise AliasMoved(
                     f"alias {alias!r} of {self.name} names version {found}, expected {expected}; look again and retry"
                 )
             self._client.set_registered_model_alias(self.name, alias, str(number))
 
+    def delete_alias(self, alias: str) -> None:
+        """Take an alias away; one that is not there is fine."""
+        with locked(self._lock_folder), self._refusing(f"delete alias {alias!r}"):
+            if alias in self.aliases():
+                self._client.delete_registered_model_alias(self.name, alias)
+
+    def aliases(self) -> dict[str, int]:
+        """Return the version that each alias names."""
+        with self._refusing("read the aliases"):
+            models = self._client.search_registered_models(f"name='{self.name}'")
+            return {alias: int(number) for model in models for alias, number in model.aliases.items()}
+
+    def model_tags(self) -> dict[str, str]:
+        """Return the tags of the registered model, none before its first version."""
+        with self._refusing("read the model's tags"):
+            models = self._client.search_registered_models(f"name='{self.name}'")
+            return {key: str(value) for model in models for key, value in model.tags.items()}
+
+    def set_model_tags(self, tags: Mapping[str, str]) -> None:
+        """Write tags of the registered model; those that are not named stay."""
+        with self._refusing("tag the model"):
+            for key, value in tags.items():
+                self._client.set_registered_model_tag(self.name, key, value)
+
+    def set_version_tags(self, number: int, tags: Mapping[str, str]) -> None:
+        """Write tags of a version; those that are not named stay. Raises UnknownVersion."""
+        with self._refusing(f"tag version {number}"):
+            self.version(number)
+            for key, value in tags.items():
+                self._client.set_model_version_tag(self.name, str(number), key, value)
+
     def by_alias(self, alias: str) -> Version | None:
         """Return the version that an alias names, or None when there is no such alias yet."""
         with self._refusing(f"read alias {alias!r}"):
-            number = self._aliases().get(alias)
+            number = self.aliases().get(alias)
         return None if number is None else self.version(number)
 
     def by_model_id(self, model_id: str) -> Version:
@@ -206,7 +239,7 @@ class ModelStore:
         """Return all versions, newest first."""
         with self._refusing("list the versions"):
             named: dict[int, list[str]] = {}
-            for alias, number in self._aliases().items():
+            for alias, number in self.aliases().items():
                 named.setdefault(number, []).append(alias)
             found, token = [], None
             while True:
@@ -262,7 +295,7 @@ class ModelStore:
 
     @cached_property
     def _client(self) -> "MlflowClient":
-        _check_database(self.tracking_uri)
+        check_database(self.tracking_uri)
         with warnings.catch_warnings():
             # What MLflow and SQLAlchemy deprecate of each other is not ours to mend.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -273,7 +306,7 @@ class ModelStore:
             try:
                 return MlflowClient(self.tracking_uri, self.tracking_uri)
             except MlflowException as error:
-                raise StoreUnavailable(_why_not_opened(self.tracking_uri, str(error))) from error
+                raise StoreUnavailable(why_not_opened(self.tracking_uri, str(error))) from error
 
     @cached_property
     def _experiment_id(self) -> str:
@@ -290,10 +323,6 @@ class ModelStore:
     def _ensure_model(self) -> None:
         if not self._client.search_registered_models(f"name='{self.name}'"):
             self._client.create_registered_model(self.name, description="Scores candidate signals; see the card.")
-
-    def _aliases(self) -> dict[str, int]:
-        models = self._client.search_registered_models(f"name='{self.name}'")
-        return {alias: int(number) for model in models for alias, number in model.aliases.items()}
 
     def _log_values(self, run_id: str, parameters: Mapping[str, object], metrics: Mapping[str, float]) -> None:
         from mlflow.entities import Metric, Param
@@ -343,35 +372,6 @@ class ModelStore:
             yield
         except MlflowException as error:
             raise RegistryError(f"{self.name} in {self.tracking_uri}: MLflow would not {doing}: {error}") from error
-
-
-def _check_database(tracking_uri: str) -> None:
-    """Make the folder of a new database; refuse a file that is none, on which MLflow would retry for minutes."""
-    if not tracking_uri.startswith(_SQLITE):
-        return
-    path = Path(tracking_uri.removeprefix(_SQLITE))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("rb") as file:
-            found = file.read(len(_SQLITE_MAGIC))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StoreUnavailable(f"MLflow database {path}: {error.strerror or error}; check path and rights") from error
-    if found not in (b"", _SQLITE_MAGIC):
-        raise StoreUnavailable(
-            f"MLflow database {path} is not SQLite: it begins with {found!r}; restore it from a copy"
-        )
-
-
-def _why_not_opened(tracking_uri: str, said: str) -> str:
-    if "out-of-date database schema" in said:
-        return (
-            f"MLflow database {tracking_uri} has the schema of another MLflow release ({said.partition('.')[0]}); "
-            f"open it with the release that wrote it, or, if it is older, copy it and run 'mlflow db upgrade "
-            f"{tracking_uri}'"
-        )
-    return f"MLflow at {tracking_uri} cannot be opened: {said}"
 
 
 def _card_tags(card: ModelCard) -> dict[str, str]:
