@@ -9,7 +9,8 @@ publishes it again and never another one. A torn tail is cut; the file is rewrit
 import os
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -273,9 +274,10 @@ def _framed(record: Record) -> bytes:
     return len(body).to_bytes(4, "little") + zlib.crc32(body).to_bytes(4, "little") + body
 
 
-def synced(descriptor: int) -> None:
+def synced(descriptors: Sequence[int]) -> None:
     """Make what `to_sync` returned survive a power cut. Takes milliseconds: for another thread. Raises OSError."""
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with ExitStack() as open_files:
+        for descriptor in descriptors:
+            open_files.callback(os.close, descriptor)
+        for descriptor in descriptors:
+            os.fsync(descriptor)

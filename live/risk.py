@@ -4,7 +4,7 @@ It reads scores, reports and the market, and says `eval:outcomes` and `control:e
 traded: the executor hears its halts and acts. What it must not forget is in `live.evidence`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bus import streams
@@ -22,13 +22,14 @@ from bus.messages import (
 from bus.streams import CONTROL, OUTCOMES, REPORTS, SCORES
 from evaluation.drift_gate import DriftView
 from live.baseline import ActiveBaseline
-from live.candidates import Candidates
+from live.candidates import Candidates, FillKey
 from live.drift_watch import DriftWatch
 from live.evidence import Evidence, Held, Record, Trip, synced
 from live.figures import OUTCOME_NAMES, Figures
 from live.inspections import Inspections
 from live.market_feed import Event, MarketFeed
 from live.positions import Positions
+from live.release_watch import ReleaseWatch
 from live.rolling import DayPnl, JudgedFigures, TradedFigures
 from live.rolling import Seen as SeenIds
 from live.schedules import Job, ThreadWorker, Worker
@@ -67,6 +68,7 @@ class Risk:
         self._judged, self._traded = JudgedFigures(settings.risk.window), TradedFigures(settings.risk.window)
         self._figures = Figures(parts.metrics, settings.risk.min_samples)
         self._watch = Watch(parts, self._keep)
+        self._release = ReleaseWatch(parts, self._watch)
         self._positions = Positions()
         self._drift = DriftWatch(parts, self._baseline)
         self._inspections = Inspections(parts, worker or ThreadWorker(parts.wake))
@@ -114,6 +116,7 @@ class Risk:
         self._watch.restore(folded)
         self._positions.restore(folded.held, {key: each.filled_lots for key, each in folded.fills.items()})
         self._roll_day()
+        self._release.start(folded)
         self._told(self._candidates.restore())
         self._drift.start()
         self._inspections.start(
@@ -132,6 +135,7 @@ class Risk:
         match body:
             case Score():
                 self._drift.take(body)
+                self._release.on_score(body)
                 self._told(self._candidates.take(body, self._rule()))
             case Report():
                 self._take_report(body)
@@ -152,6 +156,7 @@ class Risk:
         promise = self._baseline.promise
         self._watch.tick(entries, promise.card.baseline.trades_per_hour_p95 if promise else 0.0)
         self._inspections.tick(now_ns)
+        self._release.tick(round(self._rule().horizon_seconds * 1e9))
         if now_ns - self._started_ns >= _GRACE_NS and self._untold:
             self._tell_again()
         if now_ns >= self._due_ns:
@@ -166,6 +171,7 @@ class Risk:
             "precision": self._judged.precision(),
             "entries_per_hour": self._traded.entries_per_hour(self._parts.clock.wall_ns()),
             "pnl_quote": self._evidence.folded.pnl.total,
+            "trials": self._release.status(),
             "halts": [
                 {"reason": halt.reason, "symbol": halt.symbol, "route": halt.route, "severity": halt.severity}
                 for halt in self._watch.halts.values()
@@ -177,12 +183,12 @@ class Risk:
     def stop(self) -> None:
         """End: the journal is safe, the worker is gone."""
         self._inspections.stop()
+        self._release.stop()
         self._evidence.close()
 
     def _see(self, event: Event) -> None:
         seen = self._candidates.see(event)
-        for key, values in seen.fills:
-            self._traded.take_markouts(key[1], values)
+        self._take_markouts(seen.fills)
         if seen.outcomes:
             self._told(seen.outcomes)
         if seen.row is not None:
@@ -194,6 +200,7 @@ class Risk:
             self._parts.out.publish(OUTCOMES, outcome, message_id=outcome.candidate_id, exchange_ns=outcome.t_ns)
             self._parts.metrics.outcomes_total.labels(outcome.route, OUTCOME_NAMES[outcome.outcome]).inc()
             hit = self._judged.take(outcome)
+            self._release.on_outcome(outcome)
             if hit is not None:
                 self._watch.on_judged(outcome.route, hit)
             self._parts.log.debug(
@@ -210,6 +217,7 @@ class Risk:
     def _take_report(self, report: Report) -> None:
         if not self._reports.add(report.id):
             return
+        self._release.on_report(report)
         if report.kind == "closed":
             day = (report.local_ns or self._parts.clock.wall_ns()) // _NS_PER_DAY
             self._keep(Trip(report.id, report.route, day, report.net_quote, report.is_real))
@@ -224,9 +232,8 @@ class Risk:
                 )
             )  # fmt: skip
             at_ns = report.exchange_ns or report.local_ns
-            asked = self._candidates.ask_fill(report.symbol, (report.id, report.route), at_ns, report.side)
-            for key, values in asked:
-                self._traded.take_markouts(key[1], values)
+            self._release.on_fill(report)
+            self._take_markouts(self._candidates.ask_fill(report.symbol, (report.id, report.route), at_ns, report.side))
         self._traded.take_order(report, self._parts.clock.wall_ns())
 
     def _take_control(self, event: ControlEvent, writer: str) -> None:
@@ -243,6 +250,12 @@ class Risk:
             folded = self._evidence.folded
             folded.best, folded.base = self._watch.pnl.marks
             self._keep(folded.marks())
+        self._release.on_control(event)
+
+    def _take_markouts(self, found: Iterable[tuple[FillKey, list[float]]]) -> None:
+        for key, values in found:
+            self._traded.take_markouts(key[1], values)
+            self._release.on_markout(key, values[-1])
 
     def _rule(self) -> BarrierRule:
         """The label of the model that is being judged; the configuration's while there is none."""
@@ -254,6 +267,8 @@ class Risk:
         if self._baseline.look() and self._baseline.promise:
             self._parts.log.info("baseline", model=self._baseline.promise.card.id)
         folded = self._evidence.folded
+        self._release.on_drift(self._drift.view)
+        self._release.each_second(entries, self._judged.precision)
         self._figures.promised(self._baseline)
         self._figures.judged(self._judged, folded, len(self._candidates))
         self._figures.traded(self._traded, folded, entries)
@@ -277,11 +292,13 @@ class Risk:
     def _sync_job(self) -> Job | None:
         """The fsync of what was written since the last one."""
         try:
-            descriptor = self._evidence.to_sync()
+            descriptors = self._release.to_sync()
+            if (own := self._evidence.to_sync()) is not None:
+                descriptors.append(own)
         except (OSError, FileError) as refused:
             self._journal_trouble(refused)
             return None
-        return None if descriptor is None else lambda: synced(descriptor)
+        return (lambda: synced(descriptors)) if descriptors else None
 
     def _journal_trouble(self, refused: Exception) -> None:
         if self._journal_failed:

@@ -124,13 +124,13 @@ def recorded(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.log"))
 
 
-def prune(folder: Path) -> list[Path]:
-    """Remove the oldest ended logs beyond MOST_ENDED and MOST_BYTES; return what was removed. Raises OSError."""
+def prune(folder: Path, most: int = MOST_ENDED, most_bytes: int = MOST_BYTES) -> list[Path]:
+    """Remove the oldest ended logs beyond so many, or so many bytes; return what was removed. Raises OSError."""
     ended = sorted(folder.glob(f"*{_ENDED}"), reverse=True)
-    room, gone = MOST_BYTES, []
+    room, gone = most_bytes, []
     for place, path in enumerate(ended):
         room -= path.stat().st_size
-        if place >= MOST_ENDED or room < 0:
+        if place >= most or room < 0:
             path.unlink()
             gone.append(path)
     return gone

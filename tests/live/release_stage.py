@@ -84,8 +84,8 @@ class ReleaseStage:
             for k, (version, p) in enumerate(probabilities.items())
         ]
         return Outcome(
-            f"BTCUSDT-{t_ns + self.number}", "BTCUSDT", 1, route, approved, t_ns, TARGET if won else STOP, t_ns + SECOND,
-            1.0, 0.0, [0.0, 0.0, 0.0], judgements, fraction, salt,
+            f"BTCUSDT-{t_ns + self.number}", "BTCUSDT", 1, route, approved, t_ns, TARGET if won else STOP,
+            t_ns + SECOND, 1.0, 0.0, [0.0, 0.0, 0.0], judgements, fraction, salt,
         )  # fmt: skip
 
     def routed(self, count: int, *, canary: float, active: float, salt: str = "seed:one", seed: int = 1) -> None:
@@ -118,7 +118,7 @@ class ReleaseStage:
         for _ in range(count):
             self.clock.advance(seconds=1.0)
             self.release.tick(HORIZON_NS)
-            self.release.each_second(entries, lambda route: 0.1)
+            self.release.each_second(entries, lambda _: 0.1)
 
     def verdicts(self, trial: Trial) -> list[Verdict]:
         """What was said of a trial, in order."""

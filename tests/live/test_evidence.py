@@ -165,9 +165,9 @@ def test_what_was_appended_is_synced_once(tmp_path: Path) -> None:
     assert journal.to_sync() is None
     journal._size = evidence.LONGEST_BYTES + 1
     assert journal.to_sync() is None
-    synced(descriptor)
+    synced([descriptor])
     with pytest.raises(OSError, match="Bad file descriptor"):
-        synced(descriptor)
+        synced([descriptor])
     journal.close()
 
 
