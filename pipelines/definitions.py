@@ -13,7 +13,7 @@ import dagster as dg
 from upath import UPath
 
 from config.settings import load
-from pipelines import automation, ingestion, partitions, release, release_record, training
+from pipelines import automation, ingestion, live_evidence, partitions, release, release_record, training
 from pipelines.artifacts import JsonIOManager
 from pipelines.failure_sensor import failure_sensor
 from pipelines.features import features
@@ -50,6 +50,18 @@ CHECKS = {
     "parity_probability": "No calibrated probability differs after rounding to float32.",
     "feature_drift": "No feature is over evaluation.psi_block or evaluation.ks_block against the previous release.",
     "own_drift": "No armed feature of the test days is over its line against the train days.",
+    "outcomes_readable": "Every partition of live's outcomes in the window is one of this release and whole.",
+    "outcomes_once": "No candidate's outcome is told twice.",
+    "outcomes_resolved": "Nearly every candidate that was judged live has an end.",
+    "reports_readable": "Every partition of live's reports in the window is one of this release and whole.",
+    "reports_explained": "Every ended entry order belongs to a candidate whose score is in the lake.",
+    "orders_ended": "Every accepted order ended, but for those of the last minute.",
+    "live_parity": "Every margin that live scored is what the registry's bundle gives for that row, bit for bit.",
+    "canary_winrate": "The canary wins at most release.winrate_delta_pp less often than the active version beside it.",
+    "live_markout": "Mean 1 s markout of each version's fills is at least release.markout_floor_bps.",
+    "live_fill_rate": "Fill rate of each version's entries is at least release.fill_rate_floor.",
+    "live_calibration": "Debiased ECE of each version on live candidates is at most release.ece_block.",
+    "live_drift": "No feature scored live is over evaluation.psi_block or evaluation.ks_block against training.",
     "journal_intact": "Every line of the registry's journal follows from the one before.",
     "evidence_kept": "What the move was decided on has the sha256 that the journal names.",
     "one_active": "At most one version is active, and it is the one in the slot.",
@@ -58,6 +70,7 @@ CHECKS = {
 """What each check asks, as Dagster's page shows it."""
 GRID_ASSETS = ("market_data", "gap_report", "features", "labels")
 TRAINING_ASSETS = ("training_set", "model", "onnx_bundle", "parity_report", "drift_report", "model_card", "candidate")
+EVIDENCE_ASSETS = ("live_outcomes", "live_reports", "canary_evaluation")
 
 
 def build(workspace: Workspace) -> dg.Definitions:
@@ -72,11 +85,19 @@ def build(workspace: Workspace) -> dg.Definitions:
         selection=list(TRAINING_ASSETS),
         description="Train, calibrate, export, prove parity, draw the card, register a candidate.",
     )
+    evidence = dg.define_asset_job(
+        "evidence_job",
+        selection=list(EVIDENCE_ASSETS),
+        description="What live recorded of each version: measured, drawn, added to its run in MLflow.",
+    )
     return dg.Definitions(
-        assets=[*make.grid_assets(), *make.training_assets(), make.move_record()],
+        assets=[*make.grid_assets(), *make.training_assets(), *make.evidence_assets(), make.move_record()],
         asset_checks=[make.skew_check()],
-        jobs=[ingest, train, release_record.MOVE_JOB, release_record.ALERT_JOB],
-        schedules=[automation.daily_schedule(ingest.name, settings.schedule, settings.market)],
+        jobs=[ingest, train, evidence, release_record.MOVE_JOB, release_record.ALERT_JOB],
+        schedules=[
+            automation.daily_schedule(ingest.name, settings.schedule, settings.market),
+            live_evidence.hourly_schedule(evidence.name, settings.schedule),
+        ],
         sensors=[
             *release_sensors(settings),
             gap_sensor(ingest, train, settings),
@@ -141,6 +162,26 @@ class _Maker:
             ),
             self._asset(release.model_card, "release", {"mlflow"}, [dg.AssetDep("drift_report")], **handed_on),
             self._asset(release.candidate, "release", {"mlflow"}, []),
+        ]  # fmt: skip
+
+    def evidence_assets(self) -> list[dg.AssetsDefinition]:
+        """What live recorded, and what it says of the versions that were scored."""
+        handed_on = {"dagster_type": dg.Any}
+        return [
+            self._asset(
+                live_evidence.live_outcomes, "live", {"parquet"}, [],
+                warning=("outcomes_readable", "outcomes_once", "outcomes_resolved"), **handed_on,
+            ),
+            self._asset(
+                live_evidence.live_reports, "live", {"parquet"}, [],
+                warning=("reports_readable", "reports_explained", "orders_ended"), **handed_on,
+            ),
+            self._asset(
+                live_evidence.canary_evaluation, "live", {"evidently", "mlflow"}, [],
+                warning=(
+                    "live_parity", "canary_winrate", "live_markout", "live_fill_rate", "live_calibration", "live_drift"
+                ),
+            ),
         ]  # fmt: skip
 
     def move_record(self) -> dg.AssetsDefinition:

@@ -21,7 +21,6 @@ from config.settings import Settings
 from pipelines.errors import BadLineage
 from registry.errors import ManifestError, UnknownVersion
 from registry.files import write_file
-from registry.manifest import SLOTS, Mirror
 
 if TYPE_CHECKING:
     from registry.store import ModelStore
@@ -165,6 +164,9 @@ class Versions:
     def _number(self, which: str) -> int | None:
         if which.removeprefix("v").isdecimal():
             return int(which.removeprefix("v"))
+        # The mirror's slots bring the runtime of the bundles with them.
+        from registry.manifest import SLOTS, Mirror
+
         if which not in SLOTS:
             return None
         try:

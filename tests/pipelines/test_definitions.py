@@ -36,6 +36,16 @@ GRAPH: dict[str, tuple[str, set[str], set[str], set[str], set[str]]] = {
     "drift_report": ("monitor", {"evidently"}, {"model"}, {"own_drift"}, {"feature_drift"}),
     "model_card": ("release", {"mlflow"}, {"model", "parity_report", "drift_report"}, set(), set()),
     "candidate": ("release", {"mlflow"}, {"model", "parity_report", "model_card"}, set(), set()),
+    "live_outcomes": (
+        "live", {"parquet"}, set(), set(), {"outcomes_readable", "outcomes_once", "outcomes_resolved"},
+    ),
+    "live_reports": (
+        "live", {"parquet"}, set(), set(), {"reports_readable", "reports_explained", "orders_ended"},
+    ),
+    "canary_evaluation": (
+        "live", {"evidently", "mlflow"}, {"live_outcomes", "live_reports"}, set(),
+        {"live_parity", "canary_winrate", "live_markout", "live_fill_rate", "live_calibration", "live_drift"},
+    ),
     "release_move": (
         "release", {"python"}, set(), {"journal_intact", "evidence_kept", "one_active"}, {"people_told"},
     ),
@@ -104,14 +114,17 @@ def test_half_of_the_graph_is_cut_into_cells_and_backfilled_in_one_run(assets: d
         assert isinstance(assets[name].partitions_def, dg.MultiPartitionsDefinition)
 
 
-def test_three_jobs_share_the_graph_between_them(repository: dg.RepositoryDefinition) -> None:
+def test_four_jobs_share_the_graph_between_them(repository: dg.RepositoryDefinition) -> None:
     """Nothing is in both, nothing in neither."""
     selected = {
         name: {key.to_user_string() for key in repository.get_job(name).asset_layer.executable_asset_keys}
-        for name in ("ingest_job", "train_job", "release_move_job")
+        for name in ("ingest_job", "train_job", "evidence_job", "release_move_job")
     }
-    moves = {"release_move"}
-    assert selected == {"ingest_job": GRID, "train_job": set(GRAPH) - GRID - moves, "release_move_job": moves}
+    moves, live = {"release_move"}, {"live_outcomes", "live_reports", "canary_evaluation"}
+    assert selected == {
+        "ingest_job": GRID, "train_job": set(GRAPH) - GRID - moves - live, "evidence_job": live,
+        "release_move_job": moves,
+    }  # fmt: skip
 
 
 def test_each_sensor_starts_these_jobs(repository: dg.RepositoryDefinition) -> None:
@@ -125,12 +138,19 @@ def test_each_sensor_starts_these_jobs(repository: dg.RepositoryDefinition) -> N
 
 def test_a_schedule_starts_ingest_runs(repository: dg.RepositoryDefinition) -> None:
     """The daily tick asks for yesterday of every symbol."""
-    (schedule,) = repository.schedule_defs
+    schedule = repository.get_schedule_def("daily_ingest")
     assert (schedule.name, schedule.job_name, schedule.cron_schedule) == ("daily_ingest", "ingest_job", "15 3 * * *")
     at = datetime(2026, 1, 7, 3, 15, tzinfo=UTC)
     context = dg.build_schedule_context(scheduled_execution_time=at, repository_def=repository)
     asked = schedule.evaluate_tick(context).run_requests or ()
     assert [request.partition_key for request in asked] == ["2026-01-06|BTCUSDT", "2026-01-06|ETHUSDT"]
+
+
+def test_live_is_looked_at_once_an_hour(repository: dg.RepositoryDefinition) -> None:
+    """Behind the hour's compaction."""
+    schedule = repository.get_schedule_def("hourly_evidence")
+    assert (schedule.job_name, schedule.cron_schedule) == ("evidence_job", "20 * * * *")
+    assert {each.name for each in repository.schedule_defs} == {"daily_ingest", "hourly_evidence"}
 
 
 def test_loading_the_definitions_costs_no_heavy_import(tmp_path: Path) -> None:
