@@ -69,24 +69,23 @@ def due_promotion(
 ) -> Due | Standstill:
     """The promotion that is due: of the canary on its ramp or to active, of the shadow to canary, of a candidate.
 
-    `ceiling` is the share that people configured at most: steps of the ramp over it would change nothing and are left
-    out. Nothing is due in a freeze or a cooldown.
+    `ceiling` is the share that people configured at most: live goes by the smaller of it and the ramp's step, so a
+    ramp climbs all the same, and without any share there is no canary. Nothing is due in a freeze or a cooldown.
     """
     if freeze := frozen_by(release.freeze, now):
         return Standstill(f"frozen: {freeze}")
     if head.is_cooling(now) and head.rollout and head.rollout.cooldown_until:
         return Standstill(f"cooldown until {head.rollout.cooldown_until:%H:%M:%S} behind {head.rollout.reason}")
     if head.canary is not None:
-        return _canary_up(head, head.canary, said.get("canary"), release, ceiling, now)
+        return _canary_up(head, head.canary, said.get("canary"), release, now)
     if head.slots.shadow is not None and head.control is None:
         return _shadow_up(head, head.slots.shadow, said.get("shadow"), release, ceiling, now)
     return _into_shadow(head, release, now)
 
 
-def next_share(ramp: Sequence[float], ceiling: float, share: float) -> float | None:
-    """The next step of a ramp above a share, cut at the ceiling; None behind the last."""
-    steps = sorted({min(step, ceiling) for step in ramp})
-    return next((step for step in steps if step > share), None)
+def next_share(ramp: Sequence[float], share: float) -> float | None:
+    """The next step of a ramp above a share; None behind the last."""
+    return next((step for step in ramp if step > share), None)
 
 
 def silence(
@@ -158,9 +157,7 @@ def _cap_reached(head: Head, heard: Heard | None, release: Release, now: datetim
     return Due("inconclusive", head.canary, "inconclusive", text, tx, head.epoch, about)
 
 
-def _canary_up(
-    head: Head, canary: int, heard: Heard | None, release: Release, ceiling: float, now: datetime
-) -> Due | Standstill:
+def _canary_up(head: Head, canary: int, heard: Heard | None, release: Release, now: datetime) -> Due | Standstill:
     if not release.auto_promote:
         return Standstill(f"version {canary} is the canary; release.auto_promote is off: a person promotes it")
     rollout, since = head.rollout, head.canary_since
@@ -175,7 +172,7 @@ def _canary_up(
     stay = (now - rollout.at) / timedelta(hours=1)
     if stay < release.step_hours:
         return Standstill(f"version {canary} has had {share:.0%} for {stay:.1f} of {release.step_hours:g} hours")
-    higher = next_share(release.ramp, ceiling, share)
+    higher = next_share(release.ramp, share)
     if higher is not None:
         text = f"no breach in {stay:.1f} hours at {share:.0%}"
         tx = f"ramp-{canary}-{rollout.salt}-{higher:g}"

@@ -152,7 +152,7 @@ def perform(registrar: "Registrar", due: Due, by: Actor) -> "Moved":
         case "rollback":
             subject: Subject = "active" if due.heard and due.heard.verdict.trial == "active" else "canary"
             return registrar.rollback(
-                by, due.reason, due.text, evidence, subject=subject, expect_epoch=epoch, tx=due.tx
+                by, due.reason, due.text, evidence, subject=subject, version=due.version, expect_epoch=epoch, tx=due.tx
             )  # fmt: skip
         case "inconclusive":
             return registrar.inconclusive(by, due.text, evidence, expect_epoch=epoch, tx=due.tx)

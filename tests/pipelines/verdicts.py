@@ -1,10 +1,14 @@
 """Heads of the journal and verdicts of risk for the tests of the release sensors."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bus.heartbeats import Heartbeat
+from bus.heartbeats import Heartbeat, write
 from bus.messages import Breach, Decision, Trial, Verdict
+from bus.protocol import Bus
+from bus.publisher import Publisher
+from bus.streams import VERDICTS
 from config.release_sections import Release
 from pipelines.registrar import Heard, nanoseconds
 from registry.rollout import RolloutState
@@ -60,3 +64,20 @@ def beat(service: str, *, age_seconds: float = 1.0, state: str = "running", **st
     """The heartbeat of a service, a second old."""
     at_ns = nanoseconds(NOW) - round(age_seconds * 1e9)
     return {service: Heartbeat(service, at_ns, 1, 7, state, True, 0, [], [], status)}
+
+
+def say(bus: Bus, *verdicts: Mapping[Trial, Heard], writer: str = "risk") -> None:
+    """Publish verdicts as risk does."""
+    voice = Publisher(bus, writer, lambda: nanoseconds(NOW))
+    for number, said in enumerate(verdicts):
+        for trial, heard_ in said.items():
+            voice.publish(VERDICTS, heard_.verdict, message_id=f"{trial}-{number}")
+    voice.flush()
+
+
+def live_is_there(bus: Bus, **times: float) -> None:
+    """Leave the heartbeats of a live side that trades with version 1, its shadow version 2."""
+    models = {"active": {"id": "m-1", "version": ACTIVE}, "shadow": {"id": "m-2", "version": SHADOW}}
+    for beats in (beat("risk", **times), beat("ai_scorer", **times, models=models, rollout={"epoch": 5})):
+        for each in beats.values():
+            write(bus, each)
