@@ -12,19 +12,17 @@ from dataclasses import dataclass, field
 from math import log, sqrt
 from typing import Any, ClassVar
 
-LABEL_STAKES = (0.15, 0.22, 0.32, 0.45, 0.65, 0.95, 1.4)
-PAIRED_STAKES = (0.5, 1.0, 2.0, 4.0)
-GATE_STAKES = (0.05, 0.1, 0.2, 0.4, 0.8)
+LABEL_STAKES = (0.2, 0.32, 0.5, 0.8)
 RATIO_STAKES = (0.05, 0.1, 0.2, 0.4, 0.8)
-CALIBRATION_STAKES = (0.1, 0.2, 0.4, 0.8)
-"""Stakes of each bet: about the mean over the variance of the gains that should be found soon."""
+"""Stakes: about the mean over the variance of the gains to be found; LABEL_STAKES fit 5 to 20 points at a share of
+0.1."""
 
 HALF_LIFE_TRADES = 500.0
-_KEPT = 0.5 ** (1.0 / HALF_LIFE_TRADES)
-_PRIOR_TRADES = 10.0
+KEPT = 0.5 ** (1.0 / HALF_LIFE_TRADES)
+PRIOR_TRADES = 10.0
 _LOWEST_CENTRE, _HIGHEST_CENTRE = 0.2, 0.8
-_MOST_LOST = 0.9  # share of its wealth that a bet can lose at once
-_MOST_WEALTH = 1e250  # wealth above it is forgotten, which only weakens a bet; products stay finite
+MOST_LOST = 0.9  # share of its wealth that a bet can lose at once
+MOST_WEALTH = 1e250  # wealth above it is forgotten, which only weakens a bet; products stay finite
 
 
 class Fold:
@@ -56,13 +54,14 @@ def grow(wealth: list[float], stakes: tuple[float, ...], most: float, gain: floa
     """Multiply each wealth by 1 + stake x gain, stakes cut at `most`, and return their mean afterwards."""
     total = 0.0
     for index, stake in enumerate(stakes):
-        grown = min(wealth[index] * (1.0 + (stake if stake < most else most) * gain), _MOST_WEALTH)
+        grown = min(wealth[index] * (1.0 + (stake if stake < most else most) * gain), MOST_WEALTH)
         wealth[index] = grown
         total += grown
     return total / len(stakes)
 
 
-def _ones(stakes: tuple[float, ...]) -> list[float]:
+def ones(stakes: tuple[float, ...]) -> list[float]:
+    """Return the wealth before the first bet: 1 with each stake."""
     return [1.0] * len(stakes)
 
 
@@ -73,8 +72,8 @@ class Centre(Fold):
     """
 
     RUNNING = ("total", "weight")
-    total: float = 0.5 * _PRIOR_TRADES
-    weight: float = _PRIOR_TRADES
+    total: float = 0.5 * PRIOR_TRADES
+    weight: float = PRIOR_TRADES
 
     @property
     def value(self) -> float:
@@ -84,8 +83,8 @@ class Centre(Fold):
 
     def take(self, y: float) -> None:
         """Count one trade more."""
-        self.total = self.total * _KEPT + y
-        self.weight = self.weight * _KEPT + 1.0
+        self.total = self.total * KEPT + y
+        self.weight = self.weight * KEPT + 1.0
 
 
 @dataclass(slots=True)
@@ -101,7 +100,7 @@ class LabelBet(Fold):
     RUNNING = ("wealth", "evidence", "peak")
     is_worse: bool
     margin: float = 0.0
-    wealth: list[float] = field(default_factory=lambda: _ones(LABEL_STAKES))
+    wealth: list[float] = field(default_factory=lambda: ones(LABEL_STAKES))
     evidence: float = 1.0
     peak: float = 1.0
 
@@ -111,86 +110,8 @@ class LabelBet(Fold):
         score = (fraction - 1.0 if is_canary else fraction) * (y - centre)
         gain = score if self.is_worse else spread * self.margin - score
         bound = max(fraction, 1.0 - fraction) * max(centre, 1.0 - centre) + spread * self.margin
-        self.evidence = grow(self.wealth, LABEL_STAKES, _MOST_LOST / bound, gain)
+        self.evidence = grow(self.wealth, LABEL_STAKES, MOST_LOST / bound, gain)
         self.peak = max(self.peak, self.evidence)
-
-
-@dataclass(slots=True)
-class PairedBet(Fold):
-    """Bets on the paired difference of squared errors, d = (p - y)^2 - (p_other - y)^2, of every matured candidate.
-
-    Henzi and Ziegel 2022; Choe and Ramdas 2023. `is_worse` bets on d, against "p is not worse". Otherwise the bet is
-    on margin - d, against "p is worse by `margin` Brier or more". A stake is cut where the two scores, known before
-    y, could make it lose too much at once.
-    """
-
-    RUNNING = ("wealth", "evidence", "peak")
-    is_worse: bool
-    margin: float = 0.0
-    wealth: list[float] = field(default_factory=lambda: _ones(PAIRED_STAKES))
-    evidence: float = 1.0
-    peak: float = 1.0
-
-    def take(self, difference: float, bound: float) -> None:
-        """Bet on one candidate's d, which cannot leave [-bound, bound]; see `brier_difference`."""
-        gain = difference if self.is_worse else self.margin - difference
-        self.evidence = grow(self.wealth, PAIRED_STAKES, _MOST_LOST / (bound + self.margin + 1e-9), gain)
-        self.peak = max(self.peak, self.evidence)
-
-
-@dataclass(slots=True)
-class EDetector(Fold):
-    """Watches d of PairedBet for a change to the worse: M <- (1 + M)(1 + stake d), a new bet begun at each candidate.
-
-    The mean of M over the stakes reaches A on average not sooner than after A candidates while nothing is wrong
-    (e-detector, Shin, Ramdas and Rinaldo 2024; Shiryaev-Roberts form). Long good times are no credit.
-    """
-
-    RUNNING = ("wealth", "evidence", "peak")
-    wealth: list[float] = field(default_factory=lambda: [0.0] * len(PAIRED_STAKES))
-    evidence: float = 0.0
-    peak: float = 0.0
-
-    def take(self, difference: float, bound: float) -> None:
-        """Take one candidate's d within [-bound, bound]."""
-        wealth = self.wealth
-        for index in range(len(wealth)):
-            wealth[index] += 1.0
-        self.evidence = grow(wealth, PAIRED_STAKES, _MOST_LOST / (bound + 1e-9), difference)
-        self.peak = max(self.peak, self.evidence)
-
-
-@dataclass(slots=True)
-class GateBet(Fold):
-    """Bets on the candidates that only one of two models takes: are those of the first worth less?
-
-    g = y - c where only the first takes it, c - y where only the other does, with y in {0, 1} and c the mean of y over
-    the candidates before that either took. `worse` bets on -g, `better` on g.
-    """
-
-    RUNNING = ("centre", "worse", "better", "worse_evidence", "better_evidence", "worse_peak", "better_peak", "rows")
-    centre: Centre = field(default_factory=Centre)
-    worse: list[float] = field(default_factory=lambda: _ones(GATE_STAKES))
-    better: list[float] = field(default_factory=lambda: _ones(GATE_STAKES))
-    worse_evidence: float = 1.0
-    better_evidence: float = 1.0
-    worse_peak: float = 1.0
-    better_peak: float = 1.0
-    rows: int = 0
-
-    def take(self, takes: bool, other_takes: bool, y: float) -> None:
-        """Take one matured candidate; those that neither takes, or both do, bear no evidence."""
-        if takes is not other_takes:
-            centre = self.centre.value
-            gain = y - centre if takes else centre - y
-            most = _MOST_LOST / max(centre, 1.0 - centre)
-            self.worse_evidence = grow(self.worse, GATE_STAKES, most, -gain)
-            self.better_evidence = grow(self.better, GATE_STAKES, most, gain)
-            self.worse_peak = max(self.worse_peak, self.worse_evidence)
-            self.better_peak = max(self.better_peak, self.better_evidence)
-            self.rows += 1
-        if takes or other_takes:
-            self.centre.take(y)
 
 
 @dataclass(slots=True)
@@ -200,8 +121,8 @@ class SampleRatio(Fold):
     """
 
     RUNNING = ("more", "less", "evidence", "peak")
-    more: list[float] = field(default_factory=lambda: _ones(RATIO_STAKES))
-    less: list[float] = field(default_factory=lambda: _ones(RATIO_STAKES))
+    more: list[float] = field(default_factory=lambda: ones(RATIO_STAKES))
+    less: list[float] = field(default_factory=lambda: ones(RATIO_STAKES))
     evidence: float = 1.0
     peak: float = 1.0
 
@@ -211,39 +132,6 @@ class SampleRatio(Fold):
         more, less = grow(self.more, RATIO_STAKES, 1.0, gain), grow(self.less, RATIO_STAKES, 1.0, -gain)
         self.evidence = 0.5 * (more + less)
         self.peak = max(self.peak, self.evidence)
-
-
-@dataclass(slots=True)
-class CalibrationBet(Fold):
-    """Watches for scores that miss the truth by more than `margin`, by an e-detector of four kinds of bet.
-
-    A bet's gain is v (y - p) - |v| margin, with v of 1 and -1 (level), and of p less its mean, both signs (slope);
-    Arnold, Henzi and Ziegel 2023. While |P(win | p) - p| <= margin the mean between false alarms at A is not below A.
-    """
-
-    RUNNING = ("wealth", "centre", "evidence", "peak", "rows")
-    margin: float
-    wealth: list[float] = field(default_factory=lambda: [0.0] * (4 * len(CALIBRATION_STAKES)))
-    centre: Centre = field(default_factory=Centre)
-    evidence: float = 0.0
-    peak: float = 0.0
-    rows: int = 0
-
-    def take(self, p: float, y: float) -> None:
-        """Take one matured candidate's score and label."""
-        miss, lean = y - p, 2.0 * (p - self.centre.value)
-        wealth, width, total = self.wealth, len(CALIBRATION_STAKES), 0.0
-        for kind, lever in enumerate((1.0, -1.0, lean, -lean)):
-            gain = lever * miss - abs(lever) * self.margin
-            most = _MOST_LOST / (abs(lever) * (1.0 + self.margin) + 1e-9)
-            for index, stake in enumerate(CALIBRATION_STAKES, start=kind * width):
-                grown = (1.0 + wealth[index]) * (1.0 + min(stake, most) * gain)
-                wealth[index] = min(grown, _MOST_WEALTH)
-                total += wealth[index]
-        self.evidence = total / len(wealth)
-        self.peak = max(self.peak, self.evidence)
-        self.centre.take(p)
-        self.rows += 1
 
 
 @dataclass(slots=True)
@@ -278,9 +166,3 @@ class Gap(Fold):
 
 
 _MIXTURE = 1.6e-3  # rho^2 that makes Gap's interval shortest at about 5,000 trades: (-2 log a + log(1 - 2 log a)) / n
-
-
-def brier_difference(p: float, other: float, y: float) -> tuple[float, float]:
-    """Return d = (p - y)^2 - (other - y)^2 of scores in [0, 1] and y in {0, 1}, and the most |d| could be for any y."""
-    apart, both = p - other, p + other
-    return apart * (both - 2.0 * y), abs(apart) * max(both, 2.0 - both)

@@ -6,27 +6,30 @@ arrive before slow wins. A trial is cheap (a few microseconds an observation), a
 
 from dataclasses import dataclass, field
 from math import isfinite
+from statistics import NormalDist
 from typing import Literal
 
 from evaluation.errors import BadSample
-from evaluation.sequential import (
+from evaluation.paired import (
+    BRIER_STAKES,
+    ORDER_STAKES,
     CalibrationBet,
-    Centre,
     EDetector,
-    Fold,
-    Gap,
     GateBet,
-    LabelBet,
+    HorizonBet,
+    Ordering,
     PairedBet,
-    SampleRatio,
     brier_difference,
 )
+from evaluation.sequential import Centre, Fold, Gap, LabelBet, SampleRatio
 
 Metric = Literal["winrate", "markout", "fill", "latency"]
 METRIC_WEIGHTS: dict[Metric, float] = {"winrate": 0.4, "markout": 0.3, "fill": 0.15, "latency": 0.15}
 """Share of the evidence that each metric of a canary may bring; one that is never seen keeps evidence 1."""
 
 MARKOUT_BOUND_BPS = 5.0
+
+_AIM_SHARE = 0.6  # a shadow's HorizonBet aims at limit / 0.6: with its weight of 0.7 that is above the limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,44 +133,64 @@ class ActiveEvidence:
 
 @dataclass(slots=True)
 class ShadowTrial(Fold):
-    """A shadow beside the active version, paired on every candidate."""
+    """A shadow beside the active version, paired on every candidate.
 
-    RUNNING = ("candidates", "difference", "worse", "not_worse", "money", "calibration")
+    It is worse by three bets whose weighted mean is the evidence: 0.7 on a HorizonBet of the ordering, aimed at
+    `horizon` candidates, 0.15 each on fixed stakes on the ordering and on the Brier difference. It is not worse by a
+    bet against "worse by `margin` Brier or more". `limit` is the evidence that decides.
+    """
+
+    RUNNING = (
+        "candidates", "difference", "worse_peak", "not_worse_peak", "ordering", "aimed", "ordered", "brier",
+        "not_worse", "money", "calibration",
+    )  # fmt: skip
     margin: float
     calibration_margin: float
+    horizon: int
+    limit: float
     candidates: int = 0
     difference: float = 0.0
-    worse: PairedBet = field(init=False)
-    not_worse: PairedBet = field(init=False)
+    worse_peak: float = 1.0
+    not_worse_peak: float = 1.0
+    ordering: Ordering = field(default_factory=Ordering)
+    aimed: HorizonBet = field(init=False)
+    ordered: PairedBet = field(default_factory=lambda: PairedBet(ORDER_STAKES))
+    brier: PairedBet = field(default_factory=lambda: PairedBet(BRIER_STAKES))
+    not_worse: PairedBet = field(default_factory=lambda: PairedBet(BRIER_STAKES))
     money: GateBet = field(default_factory=GateBet)
     calibration: CalibrationBet = field(init=False)
 
     def __post_init__(self) -> None:
-        self.worse = PairedBet(is_worse=True)
-        self.not_worse = PairedBet(is_worse=False, margin=self.margin)
+        self.aimed = HorizonBet(self.horizon, NormalDist().inv_cdf(1.0 - _AIM_SHARE / self.limit))
         self.calibration = CalibrationBet(self.calibration_margin)
 
     def take(self, seen: Judged) -> None:
-        """Take one candidate that both versions judged. Raises BadSample where only one did."""
+        """Take one candidate that both versions judged. Raises BadSample where only one did, or scores are none."""
         if seen.other_probability is None:
             raise BadSample("a shadow's trial wants candidates judged by both versions, found one without the active's")
         _check(seen)
         y = 1.0 if seen.has_won else 0.0
         difference, bound = brier_difference(seen.probability, seen.other_probability, y)
+        order, order_bound = self.ordering.take(seen.probability, seen.other_probability, y)
         self.candidates += 1
         self.difference += difference
-        self.worse.take(difference, bound)
-        self.not_worse.take(difference, bound)
+        self.brier.take(difference, bound)
+        self.ordered.take(order, order_bound)
+        self.aimed.take(order, order_bound)
+        self.not_worse.take(self.margin - difference, bound + self.margin)
         self.money.take(seen.approves, seen.other_approves, y)
         self.calibration.take(seen.probability, y)
+        worse = 0.7 * self.aimed.evidence + 0.15 * self.ordered.evidence + 0.15 * self.brier.evidence
+        self.worse_peak = max(self.worse_peak, worse)
+        self.not_worse_peak = max(self.not_worse_peak, self.not_worse.evidence)
 
     def evidence(self) -> ShadowEvidence:
         """Return what is known so far."""
         return ShadowEvidence(
             candidates=self.candidates,
             brier_gap=self.difference / self.candidates if self.candidates else 0.0,
-            worse=self.worse.peak,
-            not_worse=self.not_worse.peak,
+            worse=self.worse_peak,
+            not_worse=self.not_worse_peak,
             money_worse=self.money.worse_peak,
             money_better=self.money.better_peak,
             disagreements=self.money.rows,
@@ -299,12 +322,17 @@ class CanaryTrial(Fold):
 class ActiveTrial(Fold):
     """The version that trades, since it became active; with the version before beside it, its detector watches."""
 
-    RUNNING = ("candidates", "compared", "difference", "detector", "calibration")
+    RUNNING = (
+        "candidates", "compared", "difference", "detector_peak", "ordering", "ordered", "brier", "calibration"
+    )  # fmt: skip
     calibration_margin: float
     candidates: int = 0
     compared: int = 0
     difference: float = 0.0
-    detector: EDetector = field(default_factory=EDetector)
+    detector_peak: float = 0.0
+    ordering: Ordering = field(default_factory=Ordering)
+    ordered: EDetector = field(default_factory=lambda: EDetector(ORDER_STAKES))
+    brier: EDetector = field(default_factory=lambda: EDetector(BRIER_STAKES))
     calibration: CalibrationBet = field(init=False)
 
     def __post_init__(self) -> None:
@@ -316,11 +344,14 @@ class ActiveTrial(Fold):
         y = 1.0 if seen.has_won else 0.0
         self.candidates += 1
         self.calibration.take(seen.probability, y)
-        if seen.other_probability is not None:
-            difference, bound = brier_difference(seen.probability, seen.other_probability, y)
-            self.compared += 1
-            self.difference += difference
-            self.detector.take(difference, bound)
+        if seen.other_probability is None:
+            return
+        difference, bound = brier_difference(seen.probability, seen.other_probability, y)
+        self.compared += 1
+        self.difference += difference
+        self.brier.take(difference, bound)
+        self.ordered.take(*self.ordering.take(seen.probability, seen.other_probability, y))
+        self.detector_peak = max(self.detector_peak, 0.5 * (self.brier.evidence + self.ordered.evidence))
 
     def evidence(self) -> ActiveEvidence:
         """Return what is known so far."""
@@ -328,7 +359,7 @@ class ActiveTrial(Fold):
             candidates=self.candidates,
             compared=self.compared,
             brier_gap=self.difference / self.compared if self.compared else 0.0,
-            detector=self.detector.peak,
+            detector=self.detector_peak,
             calibration=self.calibration.peak,
         )
 

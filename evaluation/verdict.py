@@ -52,7 +52,7 @@ class Policy:
 
     def shadow_trial(self) -> ShadowTrial:
         """Return a shadow's trial that has seen nothing."""
-        return ShadowTrial(self.shadow_margin, self.ece_block)
+        return ShadowTrial(self.shadow_margin, self.ece_block, self.shadow_min_candidates, self.shadow_evidence)
 
     def canary_trial(self, salt: str) -> CanaryTrial:
         """Return the trial of the canary with this salt that has seen nothing."""
