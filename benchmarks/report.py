@@ -1,7 +1,7 @@
 """One benchmark by name, its rows as a table or as JSON: `python -m benchmarks.report drift [--json]`.
 
 With --json the last line of the output is {"rows": [...], "seconds": ...}, or {"skipped": reason} where a peer is
-not installed; whatever else the benchmark prints goes to standard error.
+not installed or a recording not there; whatever else the benchmark prints goes to standard error.
 """
 
 import argparse
@@ -12,12 +12,12 @@ import time
 from contextlib import redirect_stdout
 from typing import Any
 
-from benchmarks.rows import show
+from benchmarks.rows import Absent, show
 
 NAMES = (
-    "features", "labels", "parquet", "gap_scan", "drift", "training", "scoring", "model_swap", "parity",
+    "features", "labels", "parquet", "gap_scan", "drift", "drift_gates", "training", "scoring", "model_swap", "parity",
     "orchestration", "memory", "paper_fills", "collector", "live_engine",
-    "bus_hop", "bus_throughput", "approval_backlog", "tick_to_approval", "control_latency", "start_up",
+    "bus_hop", "bus_throughput", "approval_backlog", "tick_to_approval", "control_latency", "start_up", "verdict_errors",
 )  # fmt: skip
 """Every benchmark, in the order in which data passes what they measure."""
 
@@ -30,6 +30,8 @@ def measured(name: str) -> dict[str, Any]:
             rows = importlib.import_module(f"benchmarks.{name}").run()
     except ModuleNotFoundError as absent:
         return {"skipped": f"{absent.name} is not installed"}
+    except Absent as absent:
+        return {"skipped": str(absent)}
     return {"rows": rows, "seconds": time.perf_counter() - begin}
 
 

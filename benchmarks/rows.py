@@ -4,6 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 
+class Absent(Exception):
+    """What a benchmark measures by is not on this machine; it is skipped, and says why."""
+
+
 def row(
     name: str,
     value: float,

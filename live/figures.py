@@ -30,8 +30,9 @@ class Figures:
             if (share := figures.precision(route)) is not None:
                 metrics.rolling_precision.labels(route).set(share)
         if (found := figures.calibration(self._least)) is not None:
-            metrics.ece_online.set(found[0])
-            metrics.brier_online.set(found[1])
+            metrics.ece_online.set(found.ece)
+            metrics.ece_online_raw.set(found.ece_raw)
+            metrics.brier_online.set(found.brier)
 
     def traded(self, figures: TradedFigures, folded: Folded, entries_per_hour: int) -> None:
         """What reports say."""

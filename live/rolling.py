@@ -8,9 +8,10 @@ import math
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bus.messages import Outcome, Report, Route
-from evaluation.calibration import brier, ece_debiased
+from evaluation.calibration import brier, ece_debiased, ece_raw
 from live.markouts import HORIZONS_MS
 from market.barriers import TARGET, UNRESOLVED
 
@@ -66,6 +67,14 @@ class CanaryCount:
         self.won += outcome.outcome == TARGET
 
 
+class Calibrated(NamedTuple):
+    """How well scores meant what they said: debiased error (0 at least), the same with its luck left in, Brier."""
+
+    ece: float
+    ece_raw: float
+    brier: float
+
+
 class JudgedFigures:
     """What outcomes say: precision by route, calibration of the active model."""
 
@@ -93,12 +102,12 @@ class JudgedFigures:
         """Share of approved candidates that reached the target, over all routes without one; None of nothing."""
         return mean(self._hits[route])
 
-    def calibration(self, least: int) -> tuple[float, float] | None:
-        """Debiased calibration error (0 at least) and Brier score of the active model; None below `least` rows."""
+    def calibration(self, least: int) -> Calibrated | None:
+        """The active model's; None below `least` rows."""
         if len(self._scores) < max(1, least):
             return None
         scores, won = list(self._scores), [float(each) for each in self._won]
-        return max(0.0, ece_debiased(scores, won)), brier(scores, won)
+        return Calibrated(max(0.0, ece_debiased(scores, won)), ece_raw(scores, won), brier(scores, won))
 
 
 @dataclass(slots=True)
