@@ -87,6 +87,12 @@ class Release(Section):
     )
     fill_rate_floor: float = knob(0.05, "Fill rate of the version's entries under it rolls back.", "share", ge=0, le=1)
     execution_min_sample: int = knob(100, "Fewest orders, or fills, for the two above.", "orders", ge=1, le=1_000_000)
+    rehearsal_minutes: float = knob(
+        30.0, "Length of each stretch of the lake that canary_pipeline.py replays.", "minutes", ge=5, le=1_440
+    )
+    rehearsal_min_trades: int = knob(
+        30, "Fewest judged approvals, and ended entries, of a whole rehearsal.", "trades", ge=1, le=1_000_000
+    )
     detector_threshold: float = knob(
         100_000.0, "Candidates between false alarms of the detector that watches a promoted version.", ge=1, le=1e12
     )

@@ -55,7 +55,7 @@ def judge_live(workspace: Workspace, judged: LiveTable, reports: LiveTable, scor
     drifts = [measure(v.number, sample, live) for v, sample in zip(versions, references, strict=True)]
     pictures = _pictures(workspace.settings, found, rows, trades)
     text = card_text(found, proofs, drifts, list(pictures))
-    pages = [_page(workspace, v, sample, live) for v, sample in zip(versions, references, strict=True)]
+    pages = _pages(workspace, versions, references, live)
     for version, figures, proof, drift, page in zip(versions, found.versions, proofs, drifts, pages, strict=True):
         workspace.store.add_to_run(
             version.run_id,
@@ -138,10 +138,17 @@ def _proof(workspace: Workspace, version: Version, scores: Rows) -> Rescored:
     return rescore(scores, version.number, Scorer(folder, version.sha256))
 
 
-def _page(workspace: Workspace, version: Version, sample: NDArray[np.float32], live: NDArray[np.float32]) -> Path:
-    page = workspace.folder("reports") / f"live_drift_v{version.number}.html"
-    draw(sample, live, page)
-    return page
+def _pages(
+    workspace: Workspace, versions: Sequence[Version], samples: Sequence[NDArray[np.float32]], live: NDArray[np.float32]
+) -> list[Path]:
+    """Evidently's page for each version, drawn once for those that learned from the same data: it takes a while."""
+    drawn: dict[str, Path] = {}
+    for version, sample in zip(versions, samples, strict=True):
+        if version.data_hash not in drawn:
+            page = workspace.folder("reports") / f"live_drift_v{version.number}.html"
+            draw(sample, live, page)
+            drawn[version.data_hash] = page
+    return [drawn[version.data_hash] for version in versions]
 
 
 def _pictures(settings: Settings, found: Evaluation, rows: Rows, trades: Traded) -> dict[str, bytes]:

@@ -157,6 +157,14 @@ def evaluate(
     )
 
 
+def of_everything(
+    outcomes: Rows, traded: Traded, markouts: Mapping[int, NDArray[np.float64]], cluster_ns: int
+) -> TradedFigures:
+    """What was traded on all routes together."""
+    cut = _Cut(outcomes.where(outcomes["outcome"] != UNRESOLVED), traded, markouts, cluster_ns)
+    return cut.traded(lambda rows: np.ones(len(rows), np.bool_))
+
+
 def brier_path(pair: Rows) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Times int64[n] and squared error of the challenger less that of the active version, float64[n], in time order."""
     won = (pair["outcome"] == TARGET).astype(np.float64)
