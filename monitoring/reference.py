@@ -36,13 +36,18 @@ _VALUES: Sequence[tuple[str, Sequence[str]]] = (
 
 def markdown() -> str:
     """Return the page: one table a group, one row a metric, and the values that labels take."""
-    declared = Metrics(CollectorRegistry()).declared
-    groups = dict.fromkeys(each.group for each in declared)
-    return "\n".join([_HEAD, *(_group(name, declared) for name in groups), _values()])
+    every = declared()
+    groups = dict.fromkeys(each.group for each in every)
+    return "\n".join([_HEAD, *(_group(name, every) for name in groups), _values()])
 
 
-def _group(name: str, declared: Sequence[Declared]) -> str:
-    rows = [_row(each) for each in declared if each.group == name]
+def declared() -> Sequence[Declared]:
+    """Every metric there is, in order."""
+    return Metrics(CollectorRegistry()).declared
+
+
+def _group(name: str, every: Sequence[Declared]) -> str:
+    rows = [_row(each) for each in every if each.group == name]
     return "\n".join([f"## {name}", "", "| name | type | labels | what it shows |", "|---|---|---|---|", *rows, ""])
 
 
