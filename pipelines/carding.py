@@ -3,7 +3,7 @@
 import base64
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,15 @@ from pipelines.drift import REFERENCE_FILE, reference_sample
 from pipelines.errors import GateRefused
 from pipelines.gates import parity_gates, quality_gates, refusals
 from pipelines.lineage import LEAVES_FILE, versions_of
+from pipelines.registrar import open_registrar
 from pipelines.retraining import recipe_files
 from pipelines.workspace import Workspace
 from registry.bundle import Scorer, verify_bundle
+from registry.states import Actor
 from registry.versions import TrainingData, Version
 
 ALIAS = "candidate"
+BY = Actor("pipeline", "train_job")
 GAIN_FILE = "card/gain.json"
 
 
@@ -82,11 +85,13 @@ def record_card(
 def register_candidate(
     workspace: Workspace, model: TrainedModel, proven: ProvenBundle, recorded: RecordedRun
 ) -> Version:
-    """Make the bundle a version of the registered model and point alias candidate at it.
+    """Make the bundle a version of the registered model, and a candidate by the registrar.
+
+    A bundle that was registered before stays what it has become since.
 
     Raises:
         GateRefused: a blocking gate did not pass, or the run belongs to another bundle.
-        RegistryError: MLflow cannot be reached or refuses.
+        RegistryError: MLflow cannot be reached or refuses, or the registrar does.
     """
     rules = workspace.settings.evaluation
     gates = [*quality_gates(model.measured.metrics, model.measured.tau_reached, rules), *parity_gates(proven)]
@@ -100,7 +105,13 @@ def register_candidate(
     tags = {f"gate.{gate.name}": "passed" if gate.passed else "warned" for gate in gates}
     version = workspace.store.register(Path(proven.bundle.folder), recorded.run_id, tags)
     versions_of(workspace.settings).keep(version.number, model.training_set.leaves)
-    workspace.store.set_alias(ALIAS, version.number)
+    evidence = {
+        "sha256": proven.bundle.sha256, "data_hash": model.training_set.data_hash, "mlflow_run": recorded.run_id,
+        "gates": {gate.name: asdict(gate) for gate in gates},
+    }  # fmt: skip
+    with open_registrar(workspace.settings, workspace.now) as registrar:
+        reason = f"trained as {proven.bundle.model_id}, every blocking gate passed"
+        registrar.enter(version.number, BY, reason, evidence, tx=f"candidate-{version.number}-{version.sha256[:12]}")
     return workspace.store.version(version.number)
 
 

@@ -152,6 +152,7 @@ def _overrides(folder: Path) -> dict[str, str]:
         "PATHS_VAR": str(folder / "var"),
         "REGISTRY_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
         "REGISTRY_ARTIFACTS": str(folder / "artifacts"),
+        "REGISTRY_MIRROR": str(folder / "mirror"),
         "SOURCE_KIND": "simulator",
         "SIMULATOR_DEPTH_INTERVAL_MS": "10000",
         "SIMULATOR_GAP_SYMBOL": "BTCUSDT",

@@ -57,6 +57,7 @@ def settings(folder: Path, **sections: Mapping[str, object]) -> Settings:
     """The settings of a tiny lake with everything below one folder; sections are laid over it."""
     paths = {"lake": str(folder / "lake"), "symbols": SYMBOLS_YML, "var": folder / "var"}
     registry = {"tracking_uri": f"sqlite:///{folder / 'mlflow.db'}", "artifacts": str(folder / "mlartifacts")}
+    registry["mirror"] = str(folder / "mirror")
     tree: dict[str, Mapping[str, object]] = {**_TREE, "paths": paths, "registry": registry}
     over = {name: {**tree.get(name, {}), **more} for name, more in sections.items()}
     return Settings.model_validate(tree | over)
