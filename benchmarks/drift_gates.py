@@ -90,12 +90,12 @@ def run() -> list[dict[str, Any]]:
     return [*found, *_real_days(recorded), _two_days_arm_nothing(recorded)]
 
 
-def recordings() -> Recorded:
+def recordings(folder_of: Path = RECORDINGS) -> Recorded:
     """Return the candidates of the two whole days, by the pipelines' own importer and kernel."""
-    if not RECORDINGS.is_dir():
-        raise Absent(f"{RECORDINGS} is not there")
+    if not folder_of.is_dir():
+        raise Absent(f"{folder_of} is not there")
     table, rule = SymbolTable.load(SYMBOLS), Candidate().rule()
-    source = open_source("standx", RECORDINGS, table)
+    source = open_source("standx", folder_of, table)
     parts = []
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake.create(Path(folder) / "lake")
