@@ -234,7 +234,7 @@ class ReleaseWatch:
         at_ns, standing = self._parts.clock.wall_ns(), self._standing
         release, risk = self._parts.settings.release, self._parts.settings.risk
         since_ns = at_ns - round(release.parity_minutes * 60e9)
-        drifts = _drifts(self._drift, at_ns)
+        drifts = _drifts(self._drift, release.drift_minutes * 60.0)
         before = standing.previous or standing.active
         for name, trial in self._trials.items():
             slot = "active" if name == "active" else "shadow"
@@ -298,10 +298,16 @@ def _halt_of(trial: RunningTrial) -> tuple[str, str, str]:
     return reason, "", _SCOPE.get(trial.begun.trial, "")
 
 
-def _drifts(view: DriftView | None, at_ns: int) -> tuple[Drift, ...]:
+def _drifts(view: DriftView | None, hold_seconds: float) -> tuple[Drift, ...]:
+    """What the looks saw: time over a line runs from look to look, so a view that grows old grows no worse.
+
+    A feature that blocks has been over for long enough, also where two windows without a common row said so sooner.
+    """
     found: list[Drift] = []
     for each in view.features if view else ():
-        seconds = max(0, at_ns - each.over_since_ns) / 1e9 if each.over_since_ns else 0.0
+        seconds = (view.at_ns - each.over_since_ns) / 1e9 if view and each.over_since_ns else 0.0
+        if each.state == "block":
+            seconds = max(seconds, hold_seconds)
         found += [
             Drift("psi", each.name, each.psi, each.psi_line, seconds, each.armed),
             Drift("ks", each.name, each.ks, each.ks_line, seconds, each.armed),

@@ -164,6 +164,9 @@ def test_drift_withdraws_after_its_time_and_only_where_it_is_armed(tmp_path: Pat
     stage.pass_second(5)
     assert stage.last("active").decision == "hold"
     assert stage.last("active").numbers["drift_armed"] == 0
+    stage.release.on_drift(_view(since_ns, since_ns))
+    stage.pass_second(5)
+    assert stage.halts() == []  # nobody has looked for half an hour
     stage.release.on_drift(_view(stage.clock.wall_ns(), since_ns))
     stage.pass_second()
     assert stage.halts() == [("HALT", "CRIT", "psi_feature_spread_bps", "")]
