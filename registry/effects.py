@@ -64,7 +64,7 @@ def tell_mlflow(store: Store, head: Head, by_version: Mapping[int, Intent | None
     for alias in ALIASES:
         version = head.aliases.get(alias)
         if version is None:
-            if alias in named and is_ours(head, alias):
+            if alias in named and is_ours(head, alias, named[alias]):
                 store.delete_alias(alias)
         elif named.get(alias) != version:
             store.set_alias(alias, version)
@@ -76,9 +76,9 @@ def tell_mlflow(store: Store, head: Head, by_version: Mapping[int, Intent | None
     store.set_model_tags({EPOCH_TAG: str(head.epoch)})
 
 
-def is_ours(head: Head, alias: str) -> bool:
-    """Whether an alias without a version is to be gone: before the first activation somebody else may have set it."""
-    return alias == "candidate" or head.slots.active is not None
+def is_ours(head: Head, alias: str, named: int | None) -> bool:
+    """Whether an alias that no slot backs is to be gone: before the first activation somebody else may have set it."""
+    return head.slots.active is not None or alias == "candidate" or (alias != "active" and named in head.states)
 
 
 def announcements(intent: Intent) -> tuple[Announcement, ...]:

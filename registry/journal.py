@@ -206,7 +206,7 @@ class HeadReader:
         stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
         if stamp == self._stamp:
             return self._folded
-        if found.st_ino != self._inode or found.st_size <= self._folded.size:
+        if found.st_ino != self._inode or found.st_size < self._folded.size:
             self._folded = Folded()
         try:
             with self._path.open("rb") as file:

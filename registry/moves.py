@@ -262,7 +262,7 @@ class Mover:
         kept: dict[Slot, Kept | None] = {}
         for slot in SLOTS:
             version, is_new = getattr(slots, slot), getattr(slots, slot) != getattr(before, slot)
-            if version is None and slots.active is None:
+            if version is None and slots.active is None and not is_new:
                 continue  # before the first activation the mirror is not ours alone
             try:
                 kept[slot] = None if version is None else self._copy(version)

@@ -87,7 +87,8 @@ def _moved_past(head: Head, aliases: Mapping[str, int]) -> str:
     differing = [
         f"alias {alias} names {_version(aliases.get(alias))}, the journal has {_version(head.aliases.get(alias))}"
         for alias in ALIASES
-        if aliases.get(alias) != head.aliases.get(alias) and (alias in head.aliases or is_ours(head, alias))
+        if aliases.get(alias) != head.aliases.get(alias)
+        and (alias in head.aliases or is_ours(head, alias, aliases[alias]))
     ]
     return f"moved past tidegate: {'; '.join(differing)}" if differing else ""
 
