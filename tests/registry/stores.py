@@ -1,13 +1,17 @@
 """A registry in memory that may be away, and the world around a Registrar: bundles, a clock, a bus that may be away."""
 
+import atexit
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
-from registry.bundle import stamp_bundle
+from registry.bundle import CARD_FILE, stamp_bundle
+from registry.card import decode
 from registry.errors import CorruptBundle, StoreUnavailable, UnknownVersion
 from registry.promotion import Registrar
 from registry.states import Actor, Announcement, ReleaseRules
@@ -18,6 +22,16 @@ START = datetime(2026, 1, 7, 12, tzinfo=UTC)
 SCHEMA = "5c" * 32
 HUMAN, SENSOR, PIPELINE = Actor("human", "anna"), Actor("sensor", "verdict"), Actor("pipeline", "train_job")
 RULES = ReleaseRules(auto_shadow=True, auto_canary=True, auto_promote=True)
+
+
+@cache
+def _bundle(number: int) -> Path:
+    """The bundle of a version, made once a process."""
+    folder = Path(mkdtemp(prefix="tidegate-bundles-")) / f"v{number}"
+    atexit.register(shutil.rmtree, folder.parent)
+    written(folder, forest_graph(Forest.grown(trees=2, seed=number)), schema_hash=SCHEMA)
+    stamp_bundle(folder, number, run_id=f"run{number}")
+    return folder
 
 
 @dataclass
@@ -34,8 +48,8 @@ class MemoryStore:
     def register(self, number: int, **changes: Any) -> Version:
         """Make a version with a bundle of its own."""
         folder = self.bundles / f"v{number}"
-        sha256 = written(folder, forest_graph(Forest.grown(trees=2, seed=number)), schema_hash=SCHEMA)
-        stamp_bundle(folder, number, run_id=f"run{number}")
+        shutil.copytree(_bundle(number), folder)
+        sha256 = decode((folder / CARD_FILE).read_bytes(), CARD_FILE).sha256
         told: dict[str, Any] = {
             "name": "signal_scorer", "number": number, "model_id": f"signal_scorer-{sha256[:12]}", "sha256": sha256,
             "schema_hash": SCHEMA, "data_hash": "da" * 32, "state": "candidate", "run_id": f"run{number}",
