@@ -53,8 +53,29 @@ query State($id: String!) {{
 }}"""
 
 _RUNS = """
-query Runs($tag: ExecutionTag!) {
-  runsOrError(filter: {tags: [$tag]}) { ... on Runs { results { runId } } }
+query Runs($tags: [ExecutionTag!]) {
+  runsOrError(filter: {tags: $tags}) { __typename ... on Runs { results { runId } } }
+}"""
+
+_METADATA = """
+query Metadata($id: ID!) {
+  runOrError(runId: $id) {
+    __typename
+    ... on Run {
+      eventConnection(limit: 1000) {
+        events {
+          __typename
+          ... on MaterializationEvent {
+            metadataEntries {
+              label
+              ... on TextMetadataEntry { text }
+              ... on MarkdownMetadataEntry { mdStr }
+            }
+          }
+        }
+      }
+    }
+  }
 }"""
 
 _TICKS = f"""
@@ -113,8 +134,17 @@ class Webserver:
 
     def runs_of(self, backfill_id: str) -> list[str]:
         """Return the ids of a backfill's runs."""
-        tag = {"key": "dagster/backfill", "value": backfill_id}
-        return [each["runId"] for each in self._ask(_RUNS, tag=tag)["results"]]
+        return self.runs_with({"dagster/backfill": backfill_id})
+
+    def runs_with(self, tags: Mapping[str, str]) -> list[str]:
+        """Return the ids of the runs that have all these tags."""
+        return [each["runId"] for each in self._ask(_RUNS, tags=_tags(tags))["results"]]
+
+    def metadata(self, run_id: str) -> dict[str, str]:
+        """Return what the materializations of a run show as text, by label."""
+        events = self._ask(_METADATA, id=run_id)["eventConnection"]["events"]
+        entries = [entry for event in events for entry in event.get("metadataEntries", [])]
+        return {entry["label"]: entry.get("text") or entry.get("mdStr") or "" for entry in entries}
 
     def start_sensor(self, name: str) -> None:
         """Switch a sensor on."""
