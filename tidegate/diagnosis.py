@@ -86,16 +86,16 @@ def _series(name: str, labels: dict[str, str], pages: Sequence[Scrape]) -> Itera
         medians = [found for page in pages if (found := page.quantile(name, 0.5)) is not None]
         yield f"{name}: median {max(medians):.4g} s" if medians else f"{name}: nothing measured yet"
         return
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for sample in (each for page in pages for each in page.matching(name, **wanted)):
-        found[_shown(sample)] = max(found.get(_shown(sample), -math.inf), sample.value)
-    told = sorted((each for each in found.items() if each[1]), key=lambda each: -abs(each[1]))
+        values[_shown(sample)] = max(values.get(_shown(sample), -math.inf), sample.value)
+    told = sorted((each for each in values.items() if each[1]), key=lambda each: -abs(each[1]))
     for key, value in told[:_MOST_SERIES]:
         yield f"{key} = {value:.6g}"
     if len(told) > _MOST_SERIES:
         yield f"... and {len(told) - _MOST_SERIES} more of {name}"
     if not told:
-        yield f"{name} = 0" if found else f"{name}: no service shows it"
+        yield f"{name} = 0" if values else f"{name}: no service shows it"
 
 
 def _shown(sample: Sample) -> str:

@@ -59,7 +59,8 @@ def break_parity(folder: Path) -> str:
     card = verify_bundle(folder)
     sha256 = _sha256(graph, (folder / GOLDEN_FILE).read_bytes(), card)
     write_file(folder / MODEL_FILE, graph)
-    write_file(folder / CARD_FILE, encode(msgspec.structs.replace(card, sha256=sha256)))
+    named = msgspec.structs.replace(card, sha256=sha256, id=f"{card.name}-{sha256[:12]}")
+    write_file(folder / CARD_FILE, encode(named))
     return sha256
 
 

@@ -1,11 +1,15 @@
-"""Every drill, in the order in which `drill all` runs them."""
+"""Every drill, in the order of the runbook."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from tidegate.drills import (
     backpressure,
+    drift_breach,
     fail_safe,
+    operations,
+    parity_fail,
+    precision_halt,
     stale_book,
     throughput_spike,
     volatility_halt,
@@ -16,11 +20,15 @@ from tidegate.drills.drill import Drill
 DRILLS: Final[Mapping[str, Drill]] = {
     each.DRILL.name: each.DRILL
     for each in (
+        precision_halt,
         volatility_halt,
-        stale_book,
+        parity_fail,
+        drift_breach,
+        throughput_spike,
         warmup_gate,
+        stale_book,
         fail_safe,
         backpressure,
-        throughput_spike,
+        operations,
     )
 }

@@ -14,7 +14,7 @@ class Drill:
 
     Its market is a recording of `seconds` with `defects`, replayed in its own time, or as fast as it can be handled
     (`is_fast`); 0 seconds is no recording: then `knobs` name the feed. `groups` are the processes that run before it
-    begins.
+    begins. `by_machine`: the timeline is in the machine's time, although the market runs ahead of it.
     """
 
     name: str
@@ -24,5 +24,6 @@ class Drill:
     seconds: float = 0.0
     defects: Sequence[Defect] = ()
     is_fast: bool = False
+    by_machine: bool = False
     groups: Sequence[Sequence[str]] = APART
     knobs: Mapping[str, str] = field(default_factory=dict)

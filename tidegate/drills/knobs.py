@@ -22,8 +22,10 @@ MARKET: Final[Mapping[str, str]] = {
     "LABEL_HORIZON_SECONDS": "20",
     "LABEL_TP_PCT": "0.00008",
     "LABEL_SL_PCT": "0.00008",
+    "RISK_DRIFT_ROWS": "1000",
+    "RISK_DRIFT_HOURS": "0.5",
 }
-"""One symbol, one book a second, outcomes within twenty seconds."""
+"""One symbol, one book a second, outcomes within twenty seconds, drift by windows of half an hour."""
 
 TRAINING: Final[Mapping[str, str]] = {
     "TRAINING_MAX_ROUNDS": "40",
@@ -37,6 +39,7 @@ TRAINING: Final[Mapping[str, str]] = {
 
 LIVE: Final[Mapping[str, str]] = {
     "EXCHANGE_MODE": "paper",
+    "EVALUATION_DRIFT_MIN_EFFECTIVE_ROWS": "5",
     "SERVING_METRICS_PORT": "0",
     "SERVING_LOG_FORMAT": "json",
     "FEED_KIND": "capture",
@@ -58,6 +61,8 @@ LIVE: Final[Mapping[str, str]] = {
     "RISK_PRECISION_FLOOR": "0",
     "RISK_MAX_TRADES_PER_HOUR": "1000000",
     "FAIL_SAFE_COOLDOWN_SECONDS": "4",
+    "RELEASE_COOLDOWN_MINUTES": "0.05",
+    "SCHEDULE_AUTOMATIC": "false",
 }
 """Guards that no drill is about are out of the way: each drill puts its own back."""
 

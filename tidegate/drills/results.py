@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from registry.files import write_file
+from registry.files import locked, write_file
 
 _FILE = "results.json"
 
@@ -41,7 +41,8 @@ def read(root: Path) -> dict[str, Result]:
 
 
 def keep(root: Path, result: Result) -> None:
-    """Keep a result in place of the drill's last one. Raises FileError."""
-    kept = {name: asdict(each) for name, each in {**read(root), result.drill: result}.items()}
+    """Keep a result in place of the drill's last one; safe beside other drills. Raises FileError."""
     root.mkdir(parents=True, exist_ok=True)
-    write_file(root / _FILE, json.dumps(kept, indent=2).encode() + b"\n")
+    with locked(root):
+        kept = {name: asdict(each) for name, each in {**read(root), result.drill: result}.items()}
+        write_file(root / _FILE, json.dumps(kept, indent=2).encode() + b"\n")

@@ -9,10 +9,11 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from bus.codec import decode
 from bus.errors import BusError
@@ -27,8 +28,11 @@ from tidegate.drills.knobs import SYMBOL
 from tidegate.drills.probes import Probes
 from tidegate.drills.stack import Stack
 from tidegate.drills.timeline import Proof, Timeline
-from tidegate.drills.training import Trained
+from tidegate.drills.training import Trained, utc_now
 from tidegate.environment import ROOT
+
+if TYPE_CHECKING:
+    from registry.promotion import Registrar
 
 Answer = TypeVar("Answer")
 _PAUSE_SECONDS = 0.1
@@ -192,6 +196,38 @@ class Scene:
         """Say candidates at the newest book."""
         images = self.images()
         return self.probes.say(count, images[-1]) if images else []
+
+    # Versions
+
+    def promoted(self, version: int, *steps: Literal["shadow", "canary", "active"]) -> None:
+        """Move a version up by force, as a person would who does not wait for evidence."""
+        from registry.states import Actor
+
+        with self.registrar() as registrar:
+            for step in steps:
+                registrar.promote(version, step, Actor("human", "drill"), f"a drill makes it {step}", force=True)
+
+    def withdrawn(self, seconds: float = 30.0) -> None:
+        """Let the rollback sensor look, by its own function, until it has moved a version."""
+        from pipelines.release_rounds import rollback_round
+
+        with self.registrar() as registrar:
+            began = registrar.head().epoch
+
+            def looked() -> str | None:
+                text = rollback_round(registrar, self.settings, utc_now).text
+                return text if registrar.head().epoch > began else None
+
+            text = self.until(looked, seconds, "a withdrawal by the rollback sensor")
+        self.timeline.saw("protection", f"rollback_sensor: {text}")
+
+    @contextmanager
+    def registrar(self) -> "Iterator[Registrar]":
+        """The one writer of this stack's registry."""
+        from pipelines.registrar import open_registrar
+
+        with open_registrar(self.settings, utc_now, self.stack.server.url) as registrar:
+            yield registrar
 
     # Commands
 

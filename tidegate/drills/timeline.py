@@ -1,4 +1,4 @@
-"""What a drill saw and when, printed as it happens: seconds since the trouble began, in the market's own time.
+"""What a drill saw and when, printed as it happens: seconds since the trouble began.
 
 A drill has not been passed unless each of PROOFS was seen behind the trouble.
 """
@@ -30,10 +30,15 @@ class Seen:
 
 @dataclass
 class Timeline:
-    """The lines of one drill. `now` is the market's time in nanoseconds, `say` prints a line."""
+    """The lines of one drill. `now` is the time in nanoseconds, `say` prints a line.
+
+    Without `takes_stamps` lines stand at the time they were seen: where the market runs ahead of the machine, what
+    the services stamp is no measure of what happens beside them.
+    """
 
     now: Callable[[], int]
     say: Callable[[str], None]
+    takes_stamps: bool = True
     seen: list[Seen] = field(default_factory=list)
     _began_ns: int | None = None
 
@@ -46,12 +51,12 @@ class Timeline:
 
     def trouble(self, text: str, at_ns: int | None = None) -> None:
         """The trouble begins, now or at a known time."""
-        self._began_ns = self.now() if at_ns is None else at_ns
+        self._began_ns = self.now() if at_ns is None or not self.takes_stamps else at_ns
         self.saw("trouble", text, self._began_ns)
 
     def saw(self, proof: Proof, text: str, at_ns: int | None = None) -> None:
         """Write a line down, of now or of a known time, and print it."""
-        at_ns = self.now() if at_ns is None else at_ns
+        at_ns = self.now() if at_ns is None or not self.takes_stamps else at_ns
         seconds = None if self._began_ns is None else (at_ns - self._began_ns) / 1e9
         self.seen.append(Seen(seconds, proof, text))
         self.say(self.seen[-1].line())

@@ -1,20 +1,23 @@
-"""What every drill's stack begins with: one small model, really trained by the pipelines, and two more made of it.
+"""What every drill's stack begins with: one small model, really trained by the pipelines, and three more made of it.
 
     version 1   learned from two simulated days, through every gate
     version 2   the same trees behind another entry threshold: as good
     version 3   the same trees turned round: its card promises what it does not keep
+    version 4   a wrong export: every checksum holds, and the golden rows are not answered
 
-It is made once and used again for as long as code and knobs are the same.
+Version 1 is active, the others are candidates, all by the registrar. The stage is made once and used again for as long
+as code and knobs are the same.
 """
 
 import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +25,12 @@ from tidegate.drills import bundles
 from tidegate.drills.knobs import MARKET, TRAINING, paths
 
 if TYPE_CHECKING:
+    from config.settings import Settings
     from registry.store import ModelStore
     from registry.versions import Version
 
-SOUND, OTHER, TURNED = 1, 2, 3
-"""The numbers of the three versions."""
+SOUND, OTHER, TURNED, BROKEN = 1, 2, 3, 4
+"""The numbers of the versions."""
 _FILE = "stage.json"
 
 
@@ -45,6 +49,11 @@ class Trained:
     def bundle(self, version: int) -> Path:
         """The bundle of a version."""
         return self.folder / "bundles" / f"v{version}"
+
+
+def utc_now() -> datetime:
+    """The time, zone-aware UTC."""
+    return datetime.fromtimestamp(time.time_ns() / 1e9, UTC)
 
 
 @contextmanager
@@ -102,20 +111,36 @@ def _train(folder: Path) -> dict[int, str]:
             store = runs.workspace.store
             first = store.version(SOUND)
             store.download(first, folder / "bundles" / f"v{SOUND}")
-            return {SOUND: first.model_id, **_made_of(folder / "bundles", store, first)}
+            ids = {SOUND: first.model_id, **_made_of(folder / "bundles", store, first)}
+        _enter(settings)
+        return ids
 
 
 def _made_of(folder: Path, store: "ModelStore", first: "Version") -> dict[int, str]:
-    """Register the two models that are made of the first."""
+    """Register the models that are made of the first."""
     source = folder / f"v{SOUND}"
     bundles.with_threshold(source, folder / f"v{OTHER}", 0.98)
     bundles.turned_round(source, folder / f"v{TURNED}")
+    bundles.with_threshold(source, folder / f"v{BROKEN}", 0.96)
+    bundles.break_parity(folder / f"v{BROKEN}")
     ids = {}
-    for number in (OTHER, TURNED):
+    for number in (OTHER, TURNED, BROKEN):
         made = _registered(store, first, folder / f"v{number}")
         assert made.number == number, "nobody else registers here"  # noqa: S101
         ids[number] = made.model_id
     return ids
+
+
+def _enter(settings: "Settings") -> None:
+    """Have the versions entered, and the first one made active."""
+    from pipelines.registrar import open_registrar
+    from registry.states import Actor
+
+    with open_registrar(settings, utc_now) as registrar:
+        for number in (SOUND, OTHER, TURNED, BROKEN):
+            if number not in registrar.head().states:
+                registrar.enter(number, Actor("pipeline", "drill"), "made for the drills")
+        registrar.promote(SOUND, "active", Actor("human", "drill"), "the first model of the drills")
 
 
 def _registered(store: "ModelStore", first: "Version", folder: Path) -> "Version":
