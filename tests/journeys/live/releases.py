@@ -138,7 +138,7 @@ def following(release: Release) -> tuple[Process, Process]:
 
 def script(place: Site, *arguments: str, name: str = "promote_model") -> Process:
     """One of the runbook's scripts, started."""
-    return place.start(name, module=f"scripts.{name}", more=arguments)
+    return place.start(*arguments, module=f"scripts.{name}")
 
 
 def ended(process: Process) -> tuple[int, str]:
