@@ -10,12 +10,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from evaluation.sequential import KEPT, LABEL_STAKES, MOST_LOST, PRIOR_TRADES
+from evaluation.sequential import KEPT, MOST_LOST, NOT_WORSE_STAKES, PRIOR_TRADES, WORSE_STAKES
 from evaluation.trials import MARKOUT_BOUND_BPS, METRIC_WEIGHTS
 
-_STAKES = np.array(LABEL_STAKES)
+_WORSE, _NOT_WORSE = np.array(WORSE_STAKES), np.array(NOT_WORSE_STAKES)
 _WEIGHTS = np.array(tuple(METRIC_WEIGHTS.values()))
 METRICS = len(METRIC_WEIGHTS)
+
+CAP_TRADES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ def fold(
     the label bet's and the promotion's evidence at the end. As CanaryTrial folds a Routed and its Executed, and
     verdict.decide looks after each; it goes on behind a decision.
     """
-    wealth, good = np.ones((METRICS, _STAKES.size)), np.ones(_STAKES.size)
+    wealth, good = np.ones((METRICS, _WORSE.size)), np.ones(_NOT_WORSE.size)
     evidence, totals, weights = np.ones(METRICS), np.full(METRICS, 0.5 * PRIOR_TRADES), np.full(METRICS, PRIOR_TRADES)
     peak, good_peak = 0.0, 1.0
     peaks = np.ones(METRICS)
@@ -169,8 +171,8 @@ def fold(
             centre = min(max(totals[metric] / weights[metric], 0.2), 0.8)
             score, bound = share * (y - centre), most_share * max(centre, 1.0 - centre)
             if metric == 0:
-                good_peak = max(good_peak, _grow(good, MOST_LOST / (bound + spread), spread - score))
-            evidence[metric] = _grow(wealth[metric], MOST_LOST / bound, score)
+                good_peak = max(good_peak, _grow(good, _NOT_WORSE, MOST_LOST / (bound + spread), spread - score))
+            evidence[metric] = _grow(wealth[metric], _WORSE, MOST_LOST / bound, score)
             peaks[metric] = max(peaks[metric], evidence[metric])
             totals[metric] = totals[metric] * KEPT + y
             weights[metric] = weights[metric] * KEPT + 1.0
@@ -191,9 +193,37 @@ def fold(
 
 
 @njit(cache=True)
-def _grow(wealth: NDArray[np.float64], most: float, gain: float) -> float:  # pragma: no cover - compiled
+def _grow(
+    wealth: NDArray[np.float64], stakes: NDArray[np.float64], most: float, gain: float
+) -> float:  # pragma: no cover - compiled
     total = 0.0
     for index in range(wealth.size):
-        wealth[index] *= 1.0 + min(_STAKES[index], most) * gain
+        wealth[index] *= 1.0 + min(stakes[index], most) * gain
         total += wealth[index]
     return total / wealth.size
+
+
+def last_gaps(
+    scenario: Scenario, canary_trades: int, deltas: NDArray[np.float64], canaries: int, seed: int
+) -> NDArray[np.int64]:
+    """Return int64[canaries, deltas]: the last canary trade at which its win rate was lower by more than delta."""
+    found = np.zeros((canaries, deltas.size), np.int64)
+    for row in range(canaries):
+        trades = draw(scenario, canary_trades, seed * 1_000_003 + row)
+        _last_gaps(trades.is_canary, trades.values, deltas, found[row])
+    return found
+
+
+@njit(cache=True)
+def _last_gaps(
+    is_canary: NDArray[np.bool_], values: NDArray[np.float64], deltas: NDArray[np.float64], out: NDArray[np.int64]
+) -> None:  # pragma: no cover - compiled
+    trades, wins = np.zeros(2), np.zeros(2)
+    for row in range(is_canary.size):
+        route = int(is_canary[row])
+        trades[route] += 1.0
+        wins[route] += values[row, 0]
+        if trades[0] > 0.0 and trades[1] > 0.0:
+            for each in range(deltas.size):
+                if wins[1] / trades[1] < wins[0] / trades[0] - deltas[each]:
+                    out[each] = int(trades[1])
