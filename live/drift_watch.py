@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from bus.messages import Score
+from evaluation.clean_windows import LEAST_SPANS
 from evaluation.drift import Reference
 from evaluation.drift_gate import DriftGate, DriftView
 from evaluation.drift_lines import CleanHistory, DriftReport, DriftRule, drift_report
@@ -144,7 +145,8 @@ class DriftWatch:
             if clean is None:
                 self._parts.log.warning(
                     "drift_not_armed", model=card.id, hours=self._window.shape.span_seconds / 3_600.0,
-                    text="the model's card has no clean history of windows of this span; train on three spans or more",
+                    text="the model's card has no clean history of windows of this span;"
+                    f" train on {LEAST_SPANS} of them or more, with the same risk.drift_hours",
                 )  # fmt: skip
             self._against = _Against(card, reference_of(card.baseline), clean)
         return self._against

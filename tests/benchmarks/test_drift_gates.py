@@ -30,9 +30,9 @@ def test_drawn_days_keep_their_hours_and_their_rows(days: drift_gates.Recorded) 
 def test_a_shift_in_days_drawn_from_recordings_is_blocked_and_the_day_before_it_is_not(
     days: drift_gates.Recorded,
 ) -> None:
-    """Of the features that five drawn days arm, 85 % or more; two recorded days arm none."""
+    """Of the features that seven drawn days arm, 85 % or more; two recorded days arm none."""
     rng = np.random.default_rng(2)
-    trained = drift_gates.train(days, *drift_gates.drawn(days, rng, 5, 1))
+    trained = drift_gates.train(days, *drift_gates.drawn(days, rng, 7, 1))
     assert trained.clean is not None
     assert trained.clean.rows == Risk().drift_rows
     views = list(drift_gates.looks(days, trained, drift_gates.drawn(days, rng, 2, 1), shift_from_ns=drift_gates.DAY_NS))

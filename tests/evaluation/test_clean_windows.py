@@ -39,18 +39,18 @@ def test_a_window_of_a_day_is_worth_its_rows_where_days_are_alike() -> None:
 
 def test_a_window_of_an_hour_knows_nothing_of_the_day() -> None:
     """Its hours differ from the reference's, so the feature with a cycle is not armed."""
-    t_ns, rows = market(3, every_seconds=6)
-    history = clean_history(t_ns, rows, NAMES, WindowShape(500, 3_600.0))
+    t_ns, rows = market(7, every_seconds=12)
+    history = clean_history(t_ns, rows, NAMES, WindowShape(300, 3_600.0))
     assert history is not None
     assert history.windows == MOST_WINDOWS
-    last_hour = rows[-600:]
+    last_hour = rows[-300:]
     report = drift_report(Reference.fit(rows, NAMES), last_hour, DriftRule(), history)
     assert [feature.armed for feature in report.features] == [True, False, False]
 
 
 def test_no_window_is_held_against_its_own_hours() -> None:
-    """One day among three that stands apart has its PSI in full; in a reference with itself it would have a third."""
-    t_ns, rows = market(3)
+    """One day among seven that stands apart has its KS in full; in a reference with itself it would have less."""
+    t_ns, rows = market(7)
     rows[(t_ns >= 24 * HOUR_NS) & (t_ns < 48 * HOUR_NS), 0] += 50.0
     history = clean_history(t_ns, rows, NAMES, SHAPE)
     assert history is not None
@@ -58,22 +58,21 @@ def test_no_window_is_held_against_its_own_hours() -> None:
 
 
 def test_too_short_a_time_teaches_nothing() -> None:
-    """Three spans are needed, whose rows may begin and end a little inside of them."""
-    assert LEAST_SPANS == 3
-    t_ns, rows = market(3)
+    """A week of days is needed, whose rows may begin and end a little inside of them."""
+    t_ns, rows = market(LEAST_SPANS)
     assert clean_history(t_ns[20:-20], rows[20:-20], NAMES, SHAPE) is not None
-    t_ns, rows = market(2)
+    t_ns, rows = market(LEAST_SPANS - 1)
     assert clean_history(t_ns, rows, NAMES, SHAPE) is None
     assert clean_history(t_ns[:0], rows[:0], NAMES, SHAPE) is None
 
 
 def test_windows_with_few_rows_are_left_out() -> None:
     """A day that was hardly recorded is not like the one that will be judged."""
-    t_ns, rows = market(6)
+    t_ns, rows = market(9)
     is_kept = (t_ns < 48 * HOUR_NS) | (t_ns >= 72 * HOUR_NS) | (np.arange(len(t_ns)) % 10 == 0)
     whole, holed = clean_history(t_ns, rows, NAMES, SHAPE), clean_history(t_ns[is_kept], rows[is_kept], NAMES, SHAPE)
     assert whole is not None and holed is not None
-    assert 3 <= holed.windows < whole.windows
+    assert LEAST_SPANS <= holed.windows < whole.windows
 
 
 def test_an_even_draw_keeps_both_ends() -> None:

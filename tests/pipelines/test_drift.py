@@ -53,7 +53,7 @@ def test_a_feature_beyond_the_line_is_named(first: Release, tmp_path: Path) -> N
 
 
 def test_two_train_days_arm_nothing_and_the_report_says_so(first: Release) -> None:
-    """Windows of a day need three days to be told from each other."""
+    """Windows of a day need a week of days to be told from each other."""
     assert not any(each.armed for each in first.drift.own.features)
     assert first.drift.own_sentence().startswith("0 armed features over a line; not armed: the train days are too few")
     assert "| not armed |" in first.drift.table()
