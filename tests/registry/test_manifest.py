@@ -199,3 +199,34 @@ def test_the_manifest_is_plain_json(mirror: Mirror, versions: list[Path], tmp_pa
 
 def _fill(mirror: Mirror, slot: str, folder: Path) -> None:
     mirror.fill(slot, folder, _PROMOTED, verify_bundle(folder).sha256)  # type: ignore[arg-type]
+
+
+def test_a_decision_names_its_move_and_the_links_follow(mirror: Mirror, versions: list[Path]) -> None:
+    """One write says which versions the slots hold and by which move; a slot that is not named stays as it is."""
+    first, second = (mirror.keep(folder, verify_bundle(folder).sha256) for folder in versions)
+    assert [mirror.slot(slot) for slot in SLOTS] == [None, None, None]
+    mirror.decide(4, "ab", {"active": second, "previous": first}, _PROMOTED)
+    for slot, kept in (("active", second), ("previous", first)):
+        mirror.point(slot, kept)  # type: ignore[arg-type]  # two of the three slots
+    assert (mirror.manifest().epoch, mirror.manifest().head) == (4, "ab")
+    assert [mirror.slot(slot) for slot in SLOTS] == [second.folder.resolve(), None, first.folder.resolve()]
+    history = mirror.manifest()
+    mirror.decide(4, "ab", {"active": second, "previous": first}, _PROMOTED)
+    assert mirror.manifest() == history, "done again it says the same"
+    mirror.decide(5, "cd", {"previous": None}, _ROLLED_BACK)
+    mirror.point("previous", None)
+    assert mirror.slot("previous") is None
+    _fill(mirror, "shadow", versions[0])
+    assert (mirror.manifest().epoch, mirror.manifest().head) == (5, "cd"), "a fill is no move"
+
+
+def test_only_a_sound_copy_is_kept(mirror: Mirror, versions: list[Path]) -> None:
+    """A damaged one is none, and is replaced when the bundle is brought again."""
+    sha256 = verify_bundle(versions[0]).sha256
+    assert mirror.kept(1, sha256) is None
+    kept = mirror.keep(versions[0], sha256)
+    assert mirror.kept(1, sha256) == kept
+    (kept.folder / MODEL_FILE).write_bytes(b"torn")
+    assert mirror.kept(1, sha256) is None
+    assert mirror.keep(versions[0], sha256) == kept
+    assert mirror.kept(1, sha256) == kept

@@ -1,6 +1,7 @@
 """The registrar's verbs: the way of a version from candidate to active and back, what is refused, and any order of it
 all, with MLflow, bus and process failing in between, as a state machine."""
 
+import shutil
 import threading
 from contextlib import suppress
 from datetime import timedelta
@@ -339,6 +340,7 @@ class Machine(RuleBasedStateMachine):
             self.world.registrar().reconcile()
         if (self.world.root / JOURNAL_FILE).exists() and read_head(self.world.root).slots.active is not None:
             check_agreement(self.world)
+        shutil.rmtree(self.world.root.parent)
 
 
 TestMachine = Machine.TestCase

@@ -279,6 +279,31 @@ def test_of_many_movers_with_the_same_expectation_one_wins(store: ModelStore, bu
     assert len(won) == 1
 
 
+def test_an_alias_is_taken_away(store: ModelStore, bundle: Callable[..., Path]) -> None:
+    """One that is not there is fine; the others stay."""
+    first, second = _two(store, bundle)
+    store.set_alias("active", first.number)
+    store.set_alias("shadow", second.number)
+    store.delete_alias("shadow")
+    store.delete_alias("shadow")
+    assert store.aliases() == {"active": 1}
+
+
+def test_tags_of_a_version_and_of_the_model_are_added(store: ModelStore, bundle: Callable[..., Path]) -> None:
+    """Those that are not named stay as they were; a version that is not there is named."""
+    assert store.model_tags() == {}
+    version = store.register(bundle(), _run(store))
+    store.set_version_tags(version.number, {"state": "shadow", "tidegate.epoch": "3"})
+    store.set_model_tags({"tidegate.epoch": "3"})
+    store.set_model_tags({"tidegate.head": "ab"})
+    found = store.version(version.number)
+    assert found.state == "shadow"
+    assert found.tags["model_id"] == version.model_id
+    assert store.model_tags() == {"tidegate.epoch": "3", "tidegate.head": "ab"}
+    with pytest.raises(UnknownVersion, match="has no version 9"):
+        store.set_version_tags(9, {"state": "shadow"})
+
+
 def test_what_is_not_there_is_named_with_what_is(store: ModelStore, bundle: Callable[..., Path]) -> None:
     """Unknown numbers and ids, before and after the first version; an alias that MLflow reserves."""
     with pytest.raises(UnknownVersion, match="has no version 1; it has none yet"):
