@@ -9,6 +9,7 @@ from registry.effects import announcements
 from registry.errors import MoveRefused
 from registry.journal import read_head
 from registry.promotion import Registrar
+from registry.states import Announcement
 from registry.store import ModelStore
 from registry.versions import TrainingData
 from tests.registry.graphs import Forest, forest_graph, written
@@ -22,8 +23,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
     """A real registry with three versions."""
     folder = tmp_path_factory.mktemp("mlflow")
     made = ModelStore(f"sqlite:///{folder}/mlflow.db", folder / "artifacts")
-    run = made.log_training_run(parameters={}, metrics={}, tags={}, artifacts={}, data=_DATA)
     for seed in (1, 2, 3):
+        run = made.log_training_run(parameters={}, metrics={}, tags={}, artifacts={}, data=_DATA)
         written(folder / f"v{seed}", forest_graph(Forest.grown(trees=2, seed=seed)), schema_hash=SCHEMA)
         made.register(folder / f"v{seed}", run)
     return made
@@ -31,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
 
 def test_a_real_mlflow_follows_the_way_up_and_back(store: ModelStore, tmp_path: Path) -> None:
     """Aliases, tags of each version and of the model, and the bundles that it holds."""
-    told = []
+    told: list[Announcement] = []
     registrar = Registrar(
         store, tmp_path / "mirror", RULES, now=lambda: START, announce=told.append, schema_hash=SCHEMA
     )
