@@ -26,7 +26,7 @@ def failure_sensor(settings: Settings) -> dg.SensorDefinition:
 
     made: dg.SensorDefinition = dg.run_failure_sensor(
         name="run_failure_sensor",
-        minimum_interval_seconds=settings.release.sensor_seconds,
+        minimum_interval_seconds=settings.release.sensor_seconds - 1,  # as in release_sensors
         description="Tells release.notify of every run that failed.",
         default_status=dg.DefaultSensorStatus.RUNNING,
     )(tell)

@@ -110,6 +110,8 @@ def promotion_round(registrar: "Registrar", settings: Settings, now: Callable[[]
 def registry_round(registrar: "Registrar", settings: Settings, now: Callable[[], datetime]) -> Looked:
     """Finish what a crash left, catch up with what was away, and find what was moved past tidegate."""
     recovered = registrar.recover()
+    if registrar.head().epoch == 0:
+        return Looked("no version was ever moved: train a model")  # MLflow's database may not be there yet
     found = registrar.reconcile(scorers(gather(settings).beats, nanoseconds(now())))
     told = [f"finished {_sentence(recovered)}"] if recovered else []
     told += [f"caught up: {', '.join(found.settled)}"] if found.settled else []
