@@ -14,7 +14,7 @@ from evaluation.drift import Reference
 from evaluation.drift_gate import DriftGate, DriftView
 from evaluation.drift_lines import CleanHistory, DriftReport, DriftRule, drift_report
 from live.baseline import ActiveBaseline
-from live.drift_window import Drawn, DriftWindow
+from live.drift_window import Drawn, DriftWindow, packed
 from live.schedules import Alert, Job
 from live.service import Parts
 from market.feature_spec import orient
@@ -119,11 +119,11 @@ class DriftWatch:
         if self._saved_at == self._window.taken:
             return None
         self._saved_at = self._window.taken
-        rows = self._window.to_bytes()
+        columns = self._window.copied()
         kept = msgspec.json.encode(_Kept(self._model_id, self._gate.looked_ns, self._gate.over_since))
 
         def write() -> None:
-            write_file(self._rows_path, rows)
+            write_file(self._rows_path, packed(columns))
             write_file(self._gate_path, kept)
 
         return write

@@ -15,6 +15,7 @@ from live.schedules import (
     reference_differences,
 )
 from live.service import Parts
+from registry.errors import FileError
 
 _SYNC_SECONDS = 1.0
 _FIRST_GAP_SCAN_SECONDS = 20.0
@@ -54,9 +55,11 @@ class Inspections:
     def stop(self) -> None:
         """End the worker, with what the drift window holds on disk."""
         self._schedules.worker.close()
-        save = self._drift.save()
-        if save is not None:
-            save()
+        try:
+            if (save := self._drift.save()) is not None:
+                save()
+        except (OSError, FileError) as refused:
+            self._parts.log.warning("inspection_failed", inspection="drift_save", text=str(refused))
 
     def _gap_job(self) -> Job:
         settings = self._parts.settings

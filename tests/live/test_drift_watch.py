@@ -136,6 +136,15 @@ def test_files_that_are_damaged_are_as_none(tmp_path: Path) -> None:
     assert again.risk.drift.unarmed == ()
 
 
+def test_a_disk_that_refuses_does_not_keep_risk_from_ending(tmp_path: Path) -> None:
+    """The window is lost then, and nothing else is."""
+    on = stage(tmp_path)
+    trade(on, 38)
+    (on.parts.var / "drift.npz").mkdir()
+    on.risk.stop()
+    assert (tmp_path / "mirror").exists()
+
+
 def test_another_model_begins_anew(tmp_path: Path) -> None:
     """What was over against one reference says nothing of another one."""
     on = stage(tmp_path, hold_minutes=10.0)

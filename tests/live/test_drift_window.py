@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bus.messages import Score
 from evaluation.clean_windows import WindowShape
-from live.drift_window import LEAST_ROWS, SLICES, DriftWindow
+from live.drift_window import LEAST_ROWS, SLICES, DriftWindow, packed
 from market.feature_spec import N_COLUMNS, N_FEATURES
 from tests.live.parts import START_NS
 from tests.live.risk_market import image, score
@@ -121,7 +121,7 @@ def test_a_restart_goes_on_to_the_bit() -> None:
     """The rows, and what comes later."""
     whole, first = (filled(DriftWindow(DAY), dict.fromkeys(range(10), 400)) for _ in range(2))
     second = DriftWindow(DAY)
-    assert second.restore(first.to_bytes())
+    assert second.restore(packed(first.copied()))
     for window in (whole, second):
         filled(window, dict.fromkeys(range(10, 30), 400))
     wanted, found = whole.draw(), second.draw()
@@ -129,13 +129,13 @@ def test_a_restart_goes_on_to_the_bit() -> None:
     assert wanted.rows.tobytes() == found.rows.tobytes()
     assert second.schema_hash == whole.schema_hash
     empty = DriftWindow(DAY)
-    assert empty.restore(DriftWindow(DAY).to_bytes())
+    assert empty.restore(packed(DriftWindow(DAY).copied()))
     assert empty.draw() is None
 
 
 def test_what_is_of_another_shape_or_torn_is_refused() -> None:
     """The window is then empty, and works."""
-    content = filled(DriftWindow(DAY), {0: 300}).to_bytes()
+    content = packed(filled(DriftWindow(DAY), {0: 300}).copied())
     for bad in (b"", b"no", content[: len(content) // 2]):
         window = DriftWindow(DAY)
         assert not window.restore(bad)
