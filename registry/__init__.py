@@ -1,1 +1,1 @@
-"""Model bundles, the scorer, the mirror's manifest and the MLflow store. May import market, evaluation, monitoring."""
+"""Model bundles, the scorer, the mirror, the states of versions and who moves them, the MLflow store. May import market, evaluation, monitoring."""

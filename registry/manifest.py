@@ -4,7 +4,8 @@
     ROOT/active, shadow, previous   links to one of them each: a slot is turned in one step
     ROOT/manifest.json              every version seen, newest first, each with what happened to it
 
-A slot is filled before the manifest says so; a crash between leaves the line to be written by the next call.
+A slot is filled before the manifest says so; a crash between leaves the line to be written by the next call. A move of
+the registrar goes the other way: its bundles are kept, the manifest decides, and the links follow.
 """
 
 from collections.abc import Mapping

@@ -64,7 +64,7 @@ class Mover:
         """Make a move; raises MoveRefused, EpochConflict, JournalBroken, ManifestError, FileError."""
         with self.held() as folded:
             head = folded.head
-            name = tx or f"{request.transition}-{request.version or 'x'}-{head.epoch + 1}"
+            name = tx or f"{request.transition}-{head.epoch + 1}"
             if name in folded.moves:
                 return _moved(folded, folded.moves[name], was_known=True)
             if expect_epoch not in (None, head.epoch):

@@ -27,7 +27,7 @@ Evidence = Mapping[str, Any]
 
 
 class Registrar:
-    """Moves versions. One lock a move, so any number of processes may hold a Registrar of the same folder.
+    """Moves versions. One lock a move, so any number of processes and threads may hold one each of the same folder.
 
     `now` gives the time, zone-aware UTC. `announce` tells the bus; it may raise, the telling is then pending. `steps`
     is called with the name of every step of a move just before it is taken: tests crash there.

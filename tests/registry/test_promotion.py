@@ -213,7 +213,6 @@ def test_an_older_active_version_comes_back_as_a_rollback(world: World) -> None:
 
 def test_too_old_a_version_takes_the_long_way(world: World) -> None:
     """Beyond release.rollback_window nothing vouches for it."""
-    world.rules = RULES
     for version in (2, 3):
         world.promote(version)
     registrar = world.registrar(rollback_window=1)
