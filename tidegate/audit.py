@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -50,12 +51,17 @@ def show_log(settings: Settings, last: int, *, as_json: bool) -> int:
     if not moves:
         print(f"no move was recorded yet in {root}: python -m tidegate promote ID --to shadow makes one")
         return 0
-    table = Table("epoch", "at", "move", "version", "from → to", "by", "why", "evidence")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("epoch", "at", "move", "by"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("why", overflow="fold")
     for move in moves:
+        version = f" v{move.version}" if move.version else ""
+        forced = " (forced)" if move.force else ""
+        why = f"{move.source or 'new'} → {move.target}; {move.reason}: {move.text}".rstrip(": ")
+        told = why + (f"; evidence {move.evidence[:12]}" if move.evidence else "")
         table.add_row(
-            str(move.epoch), f"{move.at:%Y-%m-%d %H:%M:%S}", move.transition + (" (forced)" if move.force else ""),
-            str(move.version or ""), f"{move.source or 'new'} → {move.target}", move.by,
-            escape(f"{move.reason}: {move.text}" if move.text else move.reason), move.evidence[:12],
+            str(move.epoch), f"{move.at:%m-%d %H:%M:%S}", move.transition + version + forced, move.by, escape(told)
         )  # fmt: skip
     Console(highlight=False).print(table)
     return 0

@@ -144,6 +144,6 @@ def replay(
 ) -> None:
     """Judge every recorded trial again under other limits: which verdicts turn, how many good ones fall, how late."""
     from config.settings import load
-    from tidegate.audit import show_replayed
+    from tidegate.policy_report import run
 
-    raise typer.Exit(show_replayed(load(), policy, as_json=as_json))
+    raise typer.Exit(run(load(), policy, as_json=as_json))
