@@ -85,7 +85,7 @@ def run() -> list[dict[str, Any]]:
             fact(f"{name}, false blocks in {CLEAN_DAYS} clean days", blocks, "blocks", below=2),
             row(f"{name}, days between false blocks, at least", CLEAN_DAYS / max(1, blocks), "days"),
             _share(f"{name}, {SHIFT} sd blocked within a window", hits / max(1, asked), 0.85),
-            row(f"{name}, armed features", asked / SHIFTED_DAYS, "of 59"),
+            row(f"{name}, armed features", asked / SHIFTED_DAYS, f"of {len(FEATURE_NAMES)}"),
         ]
     return [*found, *_real_days(recorded), _two_days_arm_nothing(recorded)]
 
@@ -190,7 +190,7 @@ def _real_days(recorded: Recorded) -> Iterator[dict[str, Any]]:
     trained = train(recorded, first, recorded.t_ns[first])
     report = drift_report(trained.reference, recorded.rows[second], Evaluation().drift_rule(), trained.clean)
     over = sum(each.state == "block" for each in report.features)
-    yield fact("drift gates: one recorded day against the other, features over a line", over, "of 59")
+    yield fact("drift gates: one recorded day against the other, features over a line", over, f"of {len(FEATURE_NAMES)}")
     yield fact("drift gates: of these blocking, one day being no history", len(report.blocking), "features", wanted=0)
 
 
