@@ -190,7 +190,9 @@ def _real_days(recorded: Recorded) -> Iterator[dict[str, Any]]:
     trained = train(recorded, first, recorded.t_ns[first])
     report = drift_report(trained.reference, recorded.rows[second], Evaluation().drift_rule(), trained.clean)
     over = sum(each.state == "block" for each in report.features)
-    yield fact("drift gates: one recorded day against the other, features over a line", over, f"of {len(FEATURE_NAMES)}")
+    yield fact(
+        "drift gates: one recorded day against the other, features over a line", over, f"of {len(FEATURE_NAMES)}"
+    )
     yield fact("drift gates: of these blocking, one day being no history", len(report.blocking), "features", wanted=0)
 
 
