@@ -6,7 +6,7 @@ services, in the order of their /metrics ports:
   ai_scorer      scores them by the models of the mirror, routes and approves
   executor       gates, orders, positions; on paper unless exchange.mode is real
   risk           judges every candidate by what the market did, calls halts
-  model_sync     follows the aliases of MLflow
+  model_sync     keeps the mirror in step with the registry
   all            every one but model_sync, which asks MLflow and has a process of its own
 
 Services named together share a process and hand messages on directly. What they do: docs/live.md.
