@@ -37,7 +37,9 @@ class Judged:
     """One matured candidate, traded or not, as two versions judged it.
 
     `probability` and `approves` are those of the version on trial, `other_probability` (None without another version)
-    and `other_approves` those of the one beside it. `has_won` is the barrier label.
+    and `other_approves` those of the one beside it. `has_won` is the barrier label. `is_apart`: no candidate of its
+    symbol that was counted as apart lies within a horizon before it. Neighbours share their market and so their
+    outcome; calibration, which no pairing protects, counts those apart alone.
     """
 
     has_won: bool
@@ -45,6 +47,7 @@ class Judged:
     approves: bool
     other_probability: float | None = None
     other_approves: bool = False
+    is_apart: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,8 @@ class ShadowTrial(Fold):
         self.aimed.take(order, order_bound)
         self.not_worse.take(self.margin - difference, bound + self.margin)
         self.money.take(seen.approves, seen.other_approves, y)
-        self.calibration.take(seen.probability, y)
+        if seen.is_apart:
+            self.calibration.take(seen.probability, y)
         worse = 0.7 * self.aimed.evidence + 0.15 * self.ordered.evidence + 0.15 * self.brier.evidence
         self.worse_peak = max(self.worse_peak, worse)
         self.not_worse_peak = max(self.not_worse_peak, self.not_worse.evidence)
@@ -309,9 +313,15 @@ class CanaryTrial(Fold):
         self._look()
 
     def _look(self) -> None:
-        if self.canary_trades >= self.seq_min_sample:
-            found = sum(weight * self._bet(metric).worse.evidence for metric, weight in METRIC_WEIGHTS.items())
-            self.worse_peak = max(self.worse_peak, found)
+        if self.canary_trades < self.seq_min_sample:
+            return
+        found = (
+            METRIC_WEIGHTS["winrate"] * self.winrate.worse.evidence
+            + METRIC_WEIGHTS["markout"] * self.markout.worse.evidence
+            + METRIC_WEIGHTS["fill"] * self.fill.worse.evidence
+            + METRIC_WEIGHTS["latency"] * self.latency.worse.evidence
+        )
+        self.worse_peak = max(self.worse_peak, found)
 
     def _bet(self, metric: Metric) -> MetricBet:
         bet: MetricBet = getattr(self, metric)
@@ -343,7 +353,8 @@ class ActiveTrial(Fold):
         _check(seen)
         y = 1.0 if seen.has_won else 0.0
         self.candidates += 1
-        self.calibration.take(seen.probability, y)
+        if seen.is_apart:
+            self.calibration.take(seen.probability, y)
         if seen.other_probability is None:
             return
         difference, bound = brier_difference(seen.probability, seen.other_probability, y)
