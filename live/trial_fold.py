@@ -1,7 +1,7 @@
 """One trial as it runs or as it is played again: rows go in, a verdict comes out. Pure.
 
-Beside the bets it keeps what the floors look at: the newest scores of the version on trial with their labels, and its
-newest markouts and fills.
+Beside the bets it keeps what the floors look at: the newest scores of the version on trial with their labels, of
+candidates a horizon apart, and its newest markouts and fills.
 """
 
 import math
@@ -32,6 +32,7 @@ class TrialFold:
         self.ids = Seen(REMEMBERED)
         self.rows = 0
         self._trial = _trial(begun, policy)
+        self._apart: dict[str, int] = {}
         least = max(policy.ece_min_rows, 1)
         self._scores: deque[float] = deque(maxlen=2 * least)
         self._won: deque[float] = deque(maxlen=2 * least)
@@ -48,13 +49,14 @@ class TrialFold:
         if not self.ids.add(row.id):
             return False
         self.rows += 1
-        seen = observation(row, self.begun.draw)
+        is_apart = self._is_apart(row)
+        seen = observation(row, self.begun.draw, is_apart=is_apart)
         if seen is not None:
             self._fed(seen)
         if isinstance(row, ExecutedRow):
             if row.is_own and row.metric in ("markout", "fill"):
                 (self._markouts if row.metric == "markout" else self._fills).append(row.value)
-        elif math.isfinite(row.probability):
+        elif is_apart and math.isfinite(row.probability):
             self._scores.append(row.probability)
             self._won.append(float(row.has_won))
         return True
@@ -88,7 +90,8 @@ class TrialFold:
         return StateRow(
             {
                 "trial": self._trial.state(), "ids": list(self.ids), "scores": list(self._scores),
-                "won": list(self._won), "markouts": list(self._markouts), "fills": list(self._fills),
+                "won": list(self._won), "apart": self._apart, "markouts": list(self._markouts),
+                "fills": list(self._fills),
             }
         )  # fmt: skip
 
@@ -96,10 +99,22 @@ class TrialFold:
         self._trial.restore(state["trial"])
         for id_ in state["ids"]:
             self.ids.add(id_)
+        self._apart = dict(state["apart"])
         for window, values in (
             (self._scores, "scores"), (self._won, "won"), (self._markouts, "markouts"), (self._fills, "fills")
         ):  # fmt: skip
             window.extend(state[values])
+
+    def _is_apart(self, row: Observed) -> bool:
+        """Whether a candidate, SYMBOL-t_ns, is a horizon behind the last one of its symbol of which that was said."""
+        if isinstance(row, ExecutedRow):
+            return False
+        symbol, _, text = row.id.rpartition("-")
+        t_ns = int(text)
+        if t_ns < self._apart.get(symbol, t_ns - self.begun.horizon_ns) + self.begun.horizon_ns:
+            return False
+        self._apart[symbol] = t_ns
+        return True
 
     def _fed(self, seen: Judged | Routed | Executed) -> None:
         if isinstance(self._trial, CanaryTrial):

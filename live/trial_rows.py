@@ -20,7 +20,8 @@ class _Row(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields
 
 class Begun(_Row, frozen=True):
     """The first record. `against` is 0 where nothing stands beside; `draw` is the seed a canary's routes are drawn by,
-    `salt` the part of it that the registry gave.
+    `salt` the part of it that the registry gave. `horizon_ns` is the label's: candidates of one symbol nearer to each
+    other share their outcome.
     """
 
     trial: Trial
@@ -31,6 +32,7 @@ class Begun(_Row, frozen=True):
     draw: str
     epoch: int
     since_ns: int
+    horizon_ns: int
 
 
 class JudgedRow(_Row, frozen=True):
@@ -106,10 +108,10 @@ encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Row).decode
 
 
-def observation(row: Observed, draw: str) -> Judged | Routed | Executed | None:
-    """Return what a trial takes of a row, None where it counts for the floors alone."""
+def observation(row: Observed, draw: str, *, is_apart: bool) -> Judged | Routed | Executed | None:
+    """Return what a trial takes of a row, None where it counts for the floors alone. `is_apart` as in Judged."""
     if isinstance(row, JudgedRow):
-        return Judged(row.has_won, row.probability, row.approves, row.other_probability, row.other_approves)
+        return Judged(row.has_won, row.probability, row.approves, row.other_probability, row.other_approves, is_apart)
     if isinstance(row, RoutedRow):
         return Routed(draw, row.fraction, row.is_canary, row.is_approved, row.has_won)
     return Executed(draw, row.fraction, row.is_own, row.metric, row.value) if row.is_compared else None

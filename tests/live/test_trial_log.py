@@ -11,7 +11,7 @@ from live.errors import TrialLogUnreadable
 from live.trial_log import TrialLog, framed, prune, read_rows, recorded, running
 from live.trial_rows import Begun, EndedRow, JudgedRow
 
-BEGUN = Begun("shadow", 2, "m2", 1, "", "", 3, 1_767_787_200_000_000_000)
+BEGUN = Begun("shadow", 2, "m2", 1, "", "", 3, 1_767_787_200_000_000_000, 60_000_000_000)
 shares = st.floats(0.0, 1.0)
 rows = st.builds(
     JudgedRow, st.text(max_size=30), st.integers(0, 2**62), st.booleans(), shares, st.booleans(), st.none() | shares,
@@ -105,7 +105,7 @@ def test_an_ended_log_is_no_running_one(tmp_path: Path) -> None:
 def test_the_oldest_ended_logs_go(tmp_path: Path) -> None:
     """By count and by size; those that run stay."""
     for number in range(6):
-        log = TrialLog.begin(tmp_path, Begun("shadow", number, "", 1, "", "", 1, number))
+        log = TrialLog.begin(tmp_path, Begun("shadow", number, "", 1, "", "", 1, number, 60_000_000_000))
         if number:
             log.end(EndedRow(9, "over"))
         else:
