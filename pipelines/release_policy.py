@@ -147,9 +147,10 @@ def _cap_reached(head: Head, heard: Heard | None, release: Release, now: datetim
     about = heard if heard and heard.verdict.version == head.canary else None
     if about and about.verdict.decision == "promote":
         return None
-    trades = about.verdict.numbers.get("sample_canary", 0.0) if about else 0.0
-    days = (now - head.canary_since) / timedelta(days=1)
-    if trades < release.cap_trades and days < release.cap_days:
+    numbers = about.verdict.numbers if about else {}
+    trades, days = numbers.get("sample_canary", 0.0), (now - head.canary_since) / timedelta(days=1)
+    # risk says so itself; the caps are held here too, for a canary of which nothing is heard.
+    if not numbers.get("inconclusive") and trades < release.cap_trades and days < release.cap_days:
         return None
     text = f"no verdict after {trades:,.0f} canary trades and {days:.1f} days; the caps are {release.cap_trades:,} "
     text += f"trades and {release.cap_days:g} days"

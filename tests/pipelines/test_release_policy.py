@@ -111,6 +111,7 @@ def test_nothing_goes_by_itself_where_a_person_wants_to() -> None:
     ("standing", "said"),
     [
         (canary_head(), heard("canary", "hold", numbers={"sample_canary": 2_000.0})),
+        (canary_head(), heard("canary", "hold", numbers={"inconclusive": 1.0})),
         (canary_head(days=7), heard("canary", "hold")),
         (canary_head(days=7), {}),
     ],
