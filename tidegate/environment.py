@@ -9,7 +9,7 @@ from tidegate.recordings import overrides
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout: workspace.yaml and the configuration lie below it."""
 
-_FIXED = {
+FIXED = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -45,14 +45,19 @@ def prepare(source: Path | None) -> Settings:
         SettingsError: the configuration, or an override, is wrong.
         SourceError: the folder holds no recording that an importer knows.
     """
-    os.environ.update(_FIXED)
+    os.environ.update(FIXED)
     if source is not None:
         os.environ.update(overrides(source))
     settings = load()
-    home = Path(settings.paths.var) / "dagster"
+    os.environ["DAGSTER_HOME"] = str(dagster_home(Path(settings.paths.var)))
+    return settings
+
+
+def dagster_home(var: Path) -> Path:
+    """Dagster's home below a folder of run-time state, made with a configuration of ours when it has none."""
+    home = var / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     config = home / "dagster.yaml"
     if not config.exists():
         config.write_text(_DAGSTER_YAML)
-    os.environ["DAGSTER_HOME"] = str(home.resolve())
-    return settings
+    return home.resolve()

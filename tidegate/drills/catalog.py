@@ -5,11 +5,13 @@ from typing import Final
 
 from tidegate.drills import (
     backpressure,
+    data_gaps,
     drift_breach,
     fail_safe,
     operations,
     parity_fail,
     precision_halt,
+    rollback_guard,
     stale_book,
     throughput_spike,
     volatility_halt,
@@ -27,8 +29,10 @@ DRILLS: Final[Mapping[str, Drill]] = {
         throughput_spike,
         warmup_gate,
         stale_book,
+        rollback_guard,
         fail_safe,
         backpressure,
+        data_gaps,
         operations,
     )
 }

@@ -3,6 +3,7 @@
 from market.simulator_defects import Defect
 from tidegate.drills.drill import Drill
 from tidegate.drills.errors import DrillFailed
+from tidegate.drills.knobs import observed_but
 from tidegate.drills.market import SECOND_NS, after
 from tidegate.drills.scene import Scene
 from tidegate.drills.stack import TOGETHER
@@ -49,5 +50,5 @@ DRILL = Drill(
         Defect("drifted_feature", after(_CLEAN_SECONDS), round(_DRIFT_SECONDS * SECOND_NS), feature="spread",
                factor=10.0),
     ),
-    knobs={"RELEASE_DRIFT_MINUTES": "5"},
+    knobs={"RELEASE_DRIFT_MINUTES": "5", **observed_but("psi_feature", "ks_feature")},
 )  # fmt: skip

@@ -4,7 +4,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from pathlib import Path
 
 from bus.codec import decode
@@ -16,7 +15,8 @@ from tidegate.drills.drill import Drill
 from tidegate.drills.scene import Scene
 from tidegate.drills.stack import Stack, opened
 from tidegate.drills.timeline import Proof, Timeline
-from tidegate.drills.training import Trained, utc_now
+from tidegate.drills.training import Trained
+from tidegate.environment import FIXED, dagster_home
 
 _READY_SECONDS = 90.0
 
@@ -49,12 +49,11 @@ def go_through(drill: Drill, folder: Path, stage: Trained, say: Callable[[str], 
 
 def environ_of(drill: Drill, folder: Path) -> dict[str, str]:
     """How everything of a drill is configured, the operator's commands included."""
-    # Ahead of the machine, as every time is that a market handled as fast as it can be comes to; at an even hour.
-    start = f"{utc_now().date() + timedelta(days=1)}T04:00:00"
     recorded = {"FEED_PATH": str(folder / "market")}
-    feed = recorded if drill.seconds else {"FEED_KIND": "simulator", "FEED_START": start}
+    simulated = {"FEED_KIND": "simulator", "FEED_START": f"{knobs.MARKET_DAY}T04:00:00"}
+    feed = recorded if drill.seconds else simulated
     speed = {"FEED_SPEED": "0", "SIGNALS_TTL_MS": "600000"} if drill.is_fast else {}
-    home = {"DAGSTER_HOME": str(folder / "dagster")}
+    home = {**FIXED, "DAGSTER_HOME": str(dagster_home(folder / "var"))}
     return {
         **knobs.MARKET, **knobs.LIVE, **knobs.paths(folder, folder / "lake"), **feed, **speed, **home, **drill.knobs
     }  # fmt: skip

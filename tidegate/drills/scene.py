@@ -30,6 +30,7 @@ from tidegate.drills.stack import Stack
 from tidegate.drills.timeline import Proof, Timeline
 from tidegate.drills.training import Trained, utc_now
 from tidegate.environment import ROOT
+from tidegate.live_stack import SERVICES
 
 if TYPE_CHECKING:
     from registry.promotion import Registrar
@@ -39,6 +40,7 @@ _PAUSE_SECONDS = 0.1
 _COMMAND_SECONDS = 120.0
 _RECENT = 20_000
 _OPERATIONS = "operational-commands"
+_LAKE = "data/parquet"
 _JOURNAL = "python scripts/read_journal.py"
 
 
@@ -53,6 +55,11 @@ class Scene:
     timeline: Timeline
     environ: Mapping[str, str]
     _marks: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def lake(self) -> str:
+        """The lake of this stack: what the runbook means by data/parquet."""
+        return str(self.settings.paths.lake)
 
     # Waiting
 
@@ -131,8 +138,11 @@ class Scene:
 
         found = self.until(asked, seconds, f"{kind} {reason} {severity} on control:events")
         text = f": {found.text}" if found.text else ""
+        # A person's clock is the machine's; the services' own may be the market's.
         self.timeline.saw(
-            proof, f"control:events {found.severity} {found.event} {found.reason} by {found.by}{text}", found.at_ns
+            proof,
+            f"control:events {found.severity} {found.event} {found.reason} by {found.by}{text}",
+            found.at_ns if found.by in SERVICES else None,
         )
         return found
 
@@ -241,8 +251,8 @@ class Scene:
         named = [*sections[self.section].commands, *sections[_OPERATIONS].commands]
         if text not in named:
             raise DrillFailed(f"docs/runbook.md#{self.section} does not name the command of this drill: {text}")
-        for name, value in filled.items():
-            text = text.replace(f"<{name}>", value)
+        for name, value in {**{f"<{name}>": value for name, value in filled.items()}, _LAKE: self.lake}.items():
+            text = text.replace(name, value)
         done = self.run(text)
         if done.returncode != exits:
             raise DrillFailed(f"{text}: exit {done.returncode}, wanted {exits}: {(done.stderr or done.stdout)[-800:]}")
