@@ -251,7 +251,7 @@ class AiScorer:
             if change.reason == "parity":
                 metrics.onnx_parity_fail_total.inc()
             text = f"{slot}: {change.bundle} refused ({change.reason}), the one before stays: {change.text}"
-            self._alert(severity_of(slot), (slot, change.bundle, change.reason), text, change.reason, slot)
+            self._alert(severity_of(slot), (slot, change.bundle, change.reason), text, change.reason, change.bundle)
             return
         metrics.model_swaps_total.labels(slot).inc()
         self._inform(slot, change.before, change.now)
@@ -266,16 +266,18 @@ class AiScorer:
             if model is not None:
                 info.labels(slot, model.id, str(model.version)).set(value)
 
-    def _alert(self, severity: Severity, about: tuple[str, ...], text: str, refusal: str = "", slot: str = "") -> None:
-        """Tell of something once. Of a bundle that was refused, `source` says why and `target` for which slot."""
+    def _alert(
+        self, severity: Severity, about: tuple[str, ...], text: str, refusal: str = "", bundle: str = ""
+    ) -> None:
+        """Tell of something once. Of a bundle that was refused, `source` says why and `target` which."""
         if about in self._told:
             return
         self._told.add(about)
         now_ns = self._parts.clock.wall_ns()
         self._parts.log.error("ai_scorer_alert", severity=severity, text=text)
         alert = ControlEvent(
-            event="ALERT", severity=severity, source=refusal, target=slot, reason="model_error", by=NAME, at_ns=now_ns,
-            symbol="", route="", text=text,
+            event="ALERT", severity=severity, source=refusal, target=bundle, reason="model_error", by=NAME,
+            at_ns=now_ns, symbol="", route="", text=text,
         )  # fmt: skip
         self._parts.out.publish(CONTROL, alert, message_id=f"{NAME}-{'-'.join(about)[:160]}-{now_ns}")
 

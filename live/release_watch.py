@@ -13,6 +13,7 @@ from typing import Any, Final
 from bus.messages import ControlEvent, Outcome, Report, Score, Trial, Verdict
 from bus.streams import VERDICTS
 from evaluation.drift_gate import DriftView
+from evaluation.false_rollback import lookup
 from evaluation.trials import Metric
 from evaluation.verdict import Drift, Guards
 from live.errors import TrialLogUnreadable
@@ -29,7 +30,7 @@ from live.trial_rows import Begun
 from live.watch import Watch
 
 PARITY: Final = "parity"
-"""What an alert of ai_scorer names as its source when a bundle failed its golden rows; its target is the slot."""
+"""What an alert of ai_scorer names as its source when a bundle failed its golden rows; its target is the bundle."""
 _AGAIN_NS: Final = 5_000_000_000
 Precision = Callable[[str], float | None]
 """Of a route, "" for all: share of approved candidates that reached the target, None of nothing."""
@@ -60,6 +61,7 @@ class ReleaseWatch:
 
     def start(self, folded: Folded) -> None:
         """Go on with the trials of an earlier run; what had ended and was not counted yet counts now."""
+        self._warn_of_luck()
         self._folder.mkdir(parents=True, exist_ok=True)
         for path in running(self._folder):
             try:
@@ -197,7 +199,8 @@ class ReleaseWatch:
         since_ns = at_ns
         if key.trial == "canary" and self._standing.since_ns:
             since_ns = min(at_ns, self._standing.since_ns)
-        begun = Begun(*key, self._standing.rollout.epoch, since_ns)
+        horizon_ns = round(self._parts.settings.label.horizon_seconds * 1e9)
+        begun = Begun(*key, self._standing.rollout.epoch, since_ns, horizon_ns)
         try:
             prune(self._folder)
             trial = RunningTrial.begin(self._folder, begun, self._policy, self._refused)
@@ -206,6 +209,20 @@ class ReleaseWatch:
             return
         self._trials[key.trial] = trial
         self._parts.log.info("trial_begun", trial=key.trial, version=key.version, against=key.against, salt=key.salt)
+
+    def _warn_of_luck(self) -> None:
+        """Say so when the win-rate rule, as configured, withdraws too many canaries that are as good as the others."""
+        release, most = self._parts.settings.release, self._parts.settings.rollout.canary_fraction
+        shares = [share for step in release.ramp if 0.0 < (share := min(step, most)) < 1.0]
+        delta = release.winrate_delta_pp / 100.0
+        rate, share = max(((lookup(release.min_sample, delta, each), each) for each in shares), default=(0.0, 0.0))
+        if rate > release.false_rollback_budget:
+            text = (
+                f"release.min_sample {release.min_sample} and release.winrate_delta_pp {release.winrate_delta_pp:g} "
+                f"withdraw {rate:.1%} of equal canaries that have {share:.0%} of the signals, the budget is "
+                f"{release.false_rollback_budget:.1%}: raise one of them"
+            )
+            self._watch.alert("winrate_delta", text)
 
     def _must_hold(self, trial: RunningTrial) -> bool:
         """Whether a canary that was found bad is still to be held off: its withdrawal is written under a new epoch."""
@@ -237,9 +254,9 @@ class ReleaseWatch:
         drifts = _drifts(self._drift, release.drift_minutes * 60.0)
         before = standing.previous or standing.active
         for name, trial in self._trials.items():
-            slot = "active" if name == "active" else "shadow"
+            bundle = f"v{trial.begun.version}-"
             beside = Guards(
-                parity_failures=sum(at >= since_ns and where == slot for at, where in self._parity),
+                parity_failures=sum(at >= since_ns and which.startswith(bundle) for at, which in self._parity),
                 drifts=drifts,
                 precision_floor=risk.precision_floor,
             )

@@ -92,9 +92,9 @@ class RunningTrial:
             return None
         elapsed = max(0, at_ns - self.begun.since_ns) / 1e9
         self.found = fold.judge(elapsed)
-        now = spoken(self.begun, self.found, against=against, epoch=epoch, signal_ns=at_ns, at_ns=at_ns)
-        if fold.said is not None and _why(fold.said) == _why(now):
+        if fold.said is not None and _why(fold.said) == _why(self.found):
             return None
+        now = spoken(self.begun, self.found, against=against, epoch=epoch, signal_ns=at_ns, at_ns=at_ns)
         fold.said = now
         self._add(SaidRow(now, fold.guards, elapsed))
         self.flush()
@@ -155,7 +155,7 @@ class RunningTrial:
         return rows
 
 
-def _why(said: Verdict) -> tuple[object, ...]:
+def _why(said: Verdict | judging.Verdict) -> tuple[object, ...]:
     """What makes a verdict another one."""
     return said.decision, [each.reason for each in said.breaches], [each.reason for each in said.observed]
 

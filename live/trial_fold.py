@@ -110,7 +110,7 @@ class TrialFold:
         if isinstance(row, ExecutedRow):
             return False
         symbol, _, text = row.id.rpartition("-")
-        t_ns = int(text)
+        t_ns = int(text) if text.isdecimal() else 0
         if t_ns < self._apart.get(symbol, t_ns - self.begun.horizon_ns) + self.begun.horizon_ns:
             return False
         self._apart[symbol] = t_ns

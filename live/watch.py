@@ -25,7 +25,7 @@ from live.positions import Positions
 from live.service import Parts
 from live.touches import Row
 from market.symbols import Symbol
-from monitoring.metrics import FAIL_SAFE_REASONS
+from monitoring.metrics import halt_label
 
 BY: Final = "risk"
 REASONS: Final = (
@@ -235,5 +235,5 @@ def _is_named(event: ControlEvent, reason: str, symbol: str, route: str) -> bool
     A reason that is nobody's (empty, or a person's own words), and `operator`, mean all; another service's means its
     own halt and none of ours.
     """
-    means_all = event.reason == "operator" or event.reason not in FAIL_SAFE_REASONS
+    means_all = halt_label(event.reason) in ("operator", "other")
     return (event.reason == reason or means_all) and event.symbol in ("", symbol) and event.route in ("", route)

@@ -40,7 +40,9 @@ GATES = (
 FAIL_SAFE_REASONS = (
     "precision_halt", "volatility_halt", "trade_rate", "pnl_guard", "near_liquidation", "stale_market", "venue_error",
     "journal_error", "redis_error", "order_mismatch", "model_error", "restart_loop",
-    "poison_message", "grid_changed", "delisted", "beyond_int32", "operator", "other",
+    "poison_message", "grid_changed", "delisted", "beyond_int32", "operator",
+    "winrate_delta", "winrate_seq", "onnx_parity_fail", "psi_feature", "ks_feature", "calibration", "throughput",
+    "markout", "fill_rate", "post_promotion", "other",
 )  # fmt: skip
 """Why the executor falls to paper, and what control events name; `other` stands for what this list does not know."""
 ROLLBACK_REASONS = (
@@ -352,6 +354,12 @@ class Metrics:
     def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
         self.declared.append(Declared(self._group, name, "histogram", labels, text))
         return Histogram(name, text, labels, buckets=_LATENCY_SECONDS, registry=self.registry)
+
+
+def halt_label(reason: str) -> str:
+    """Return which of FAIL_SAFE_REASONS a control event names: psi_feature_NAME is psi_feature, a strange one other."""
+    reason = next((gate for gate in ("psi_feature", "ks_feature") if reason.startswith(f"{gate}_")), reason)
+    return reason if reason in FAIL_SAFE_REASONS else "other"
 
 
 @cache

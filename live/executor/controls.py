@@ -15,7 +15,7 @@ from live.executor.ledger import is_person
 from live.executor.mode import FailSafe, Mode, Switch
 from live.executor.records import Halt, Heard
 from live.service import Parts
-from monitoring.metrics import FAIL_SAFE_REASONS
+from monitoring.metrics import halt_label
 
 NAME: Final = "executor"
 JOURNAL_HALT: Final = "journal_error"
@@ -153,7 +153,7 @@ class Controls:
         self.say("ALERT", severity, reason, text, symbol=symbol)
 
     def _trip(self, reason: str) -> None:
-        reason = reason if reason in FAIL_SAFE_REASONS else "other"
+        reason = halt_label(reason)
         switch = self.fail_safe.trip(reason)
         self._count_trip(reason)
         if self.fail_safe.problem:
@@ -182,7 +182,7 @@ class Controls:
     def _means_the_mode(self, event: ControlEvent) -> bool:
         """Whether a person's RESUME asks for real orders too, and does not just lift one halt."""
         is_scoped = bool(event.symbol or event.route)
-        names_another = event.reason in FAIL_SAFE_REASONS and event.reason not in ("operator", self.fail_safe.reason)
+        names_another = halt_label(event.reason) not in ("operator", "other", self.fail_safe.reason)
         return not is_scoped and not names_another
 
     def _is_recent(self, event: ControlEvent) -> bool:

@@ -33,7 +33,9 @@ class ReleaseStage:
     def __init__(self, tmp_path: Path, sections: dict[str, dict[str, Any]] | None = None) -> None:
         self.mirror = tmp_path / "mirror"
         knobs: dict[str, dict[str, Any]] = {"registry": {"mirror": str(self.mirror)}, "rollout": CANARY}
-        self.parts: Parts = parts(tmp_path, knobs | (sections or {}))
+        knobs |= sections or {}
+        knobs["release"] = {"false_rollback_budget": 0.9, **knobs.get("release", {})}
+        self.parts: Parts = parts(tmp_path, knobs)
         self.clock = cast(ManualClock, self.parts.clock)
         self.out = cast(RecordingOutput, self.parts.out)
         self.number = 0

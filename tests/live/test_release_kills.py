@@ -74,7 +74,7 @@ def test_a_crit_is_not_said_again_as_crit(tmp_path: Path) -> None:
     stage = ReleaseStage(tmp_path)
     stage.seat(active=1)
     stage.start().release.on_control(
-        ControlEvent("ALERT", "CRIT", "parity", "active", "model_error", "ai_scorer", 0, "", "", "")
+        ControlEvent("ALERT", "CRIT", "parity", "v1-0a1b", "model_error", "ai_scorer", 0, "", "", "")
     )
     assert stage.halts() == [("HALT", "CRIT", "onnx_parity_fail", "")]
     again = ReleaseStage(tmp_path)

@@ -137,15 +137,15 @@ def test_a_promoted_version_is_watched_beside_the_one_before(tmp_path: Path) -> 
     assert versions(stage.verdicts("active")) == {1, 2}
 
 
-@pytest.mark.parametrize(("slot", "trials"), [("active", {"active"}), ("shadow", {"shadow", "canary"})])
-def test_a_parity_failure_withdraws_at_once(canary: ReleaseStage, slot: str, trials: set[str]) -> None:
-    """ai_scorer names the slot whose bundle failed its golden rows."""
-    event = ControlEvent("ALERT", "WARN", "parity", slot, "model_error", "ai_scorer", 0, "", "", "")
+@pytest.mark.parametrize(("version", "trials"), [(1, {"active"}), (2, {"shadow", "canary"}), (12, set())])
+def test_a_parity_failure_withdraws_at_once(canary: ReleaseStage, version: int, trials: set[str]) -> None:
+    """ai_scorer names the bundle that failed its golden rows."""
+    event = ControlEvent("ALERT", "WARN", "parity", f"v{version}-0a1b", "model_error", "ai_scorer", 0, "", "", "")
     canary.release.on_control(event)
     bad = {each.trial for each in canary.verdicts("active") + canary.verdicts("canary") + canary.verdicts("shadow")
            if each.decision == "roll_back"}  # fmt: skip
     assert bad == trials
-    assert {each[2] for each in canary.halts()} == {"onnx_parity_fail"}
+    assert {each[2] for each in canary.halts()} == ({"onnx_parity_fail"} if trials else set())
 
 
 def _view(at_ns: int, since_ns: int, *, armed: bool = True) -> DriftView:
@@ -181,7 +181,7 @@ def test_a_gate_that_only_watches_is_shown_and_decides_nothing(tmp_path: Path) -
     stage.seat(active=1)
     stage.start()
     stage.release.on_control(
-        ControlEvent("ALERT", "CRIT", "parity", "active", "model_error", "ai_scorer", 0, "", "", "")
+        ControlEvent("ALERT", "CRIT", "parity", "v1-0a1b", "model_error", "ai_scorer", 0, "", "", "")
     )
     said = stage.last("active")
     assert (said.decision, [each.reason for each in said.observed]) == ("hold", ["onnx_parity_fail"])
@@ -224,7 +224,7 @@ def test_orders_count_for_the_route_they_were_drawn_to(canary: ReleaseStage) -> 
 def test_a_persons_resume_is_judged_anew(canary: ReleaseStage) -> None:
     """What is still beyond its limit halts again, what is not goes on."""
     canary.release.on_control(
-        ControlEvent("ALERT", "WARN", "parity", "active", "model_error", "ai_scorer", 0, "", "", "")
+        ControlEvent("ALERT", "WARN", "parity", "v1-0a1b", "model_error", "ai_scorer", 0, "", "", "")
     )
     assert [each[0] for each in canary.halts()] == ["HALT"]
     canary.clock.advance(seconds=601.0)
@@ -236,3 +236,16 @@ def test_a_persons_resume_is_judged_anew(canary: ReleaseStage) -> None:
     canary.pass_second()
     assert canary.last("active").decision == "hold"
     assert [each[0] for each in canary.halts()] == ["HALT"]
+
+
+@pytest.mark.parametrize(("delta", "alerts"), [(5.0, 0), (2.0, 1)])
+def test_a_rule_that_withdraws_too_many_good_canaries_is_told_of_at_the_start(
+    tmp_path: Path, delta: float, alerts: int
+) -> None:
+    """By the tabulated rate at the share that the canary may have."""
+    release = {"winrate_delta_pp": delta, "false_rollback_budget": 0.05}
+    stage = ReleaseStage(tmp_path, {"release": release, "rollout": {"canary_fraction": 0.1}})
+    stage.start()
+    found = stage.events("ALERT")
+    assert [(each.severity, each.reason) for each in found] == [("WARN", "winrate_delta")] * alerts
+    assert all("raise one of them" in each.text for each in found)

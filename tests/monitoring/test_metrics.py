@@ -10,19 +10,24 @@ import pytest
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from bus.messages import ControlKind, ReportKind, Route, Severity
+from config.release_sections import GateName
 from live.watch import REASONS
 from monitoring.metrics import (
     BUCKETS,
     CONTROL_EVENTS,
+    DECISIONS,
     DROP_MODES,
     FAIL_SAFE_REASONS,
     GATES,
     ORDER_STATES,
     OUTCOMES,
+    RELEASE_GATES,
     ROLLBACK_REASONS,
     ROUTES,
     SEVERITIES,
+    TRIALS,
     Metrics,
+    halt_label,
     process_metrics,
 )
 from tests.style_bar import ROOT
@@ -159,6 +164,36 @@ def test_every_counter_whose_labels_are_known_is_born_at_0() -> None:
         "control_events_total": len(CONTROL_EVENTS) * len(SEVERITIES),
     }  # fmt: skip
     assert {name: born[name] for name in wanted} == wanted
+
+
+def test_releases_are_born_at_0_by_trial_gate_and_feature() -> None:
+    """Drift of each feature is a reason of its own."""
+    metrics = Metrics(CollectorRegistry())
+    metrics.touch([], ["spread_bps"])
+    value = metrics.registry.get_sample_value
+    assert value("rollback_total", {"reason": "psi_feature_spread_bps"}) == 0.0
+    assert value("rollback_total", {"reason": "ks_feature_spread_bps"}) == 0.0
+    for trial in TRIALS:
+        assert value("release_sample", {"trial": trial}) == 0.0
+        assert {value("release_decision", {"trial": trial, "decision": each}) for each in DECISIONS} == {0.0}
+        assert {value("gate_breached", {"trial": trial, "gate": each}) for each in RELEASE_GATES} == {0.0}
+
+
+def test_the_gates_are_those_of_the_configuration() -> None:
+    """What release.observe names has its series, and what may withdraw a version has its label."""
+    assert get_args(GateName) == RELEASE_GATES
+    assert set(RELEASE_GATES) - {"shadow_quality", "shadow_money"} < set(ROLLBACK_REASONS)
+    assert set(RELEASE_GATES) - {"shadow_quality", "shadow_money"} < set(FAIL_SAFE_REASONS)
+
+
+@pytest.mark.parametrize(
+    ("reason", "label"),
+    [("psi_feature_spread_bps", "psi_feature"), ("ks_feature_x", "ks_feature"), ("psi_feature", "psi_feature"),
+     ("precision_halt", "precision_halt"), ("hm", "other"), ("other", "other"), ("", "other")],
+)  # fmt: skip
+def test_a_halts_reason_is_a_label(reason: str, label: str) -> None:
+    """A feature's name is none."""
+    assert halt_label(reason) == label
 
 
 def test_touching_again_loses_no_count() -> None:
