@@ -145,11 +145,6 @@ def decide(policy: Policy, evidence: Evidence) -> Verdict:
     return _verdict(policy, evidence, *_active(policy, found))
 
 
-def latched(before: Verdict | None, now: Verdict) -> Verdict:
-    """Return `now`, or `before` where that already rolled back: a version once found bad stays so in its trial."""
-    return before if before is not None and before.decision == "roll_back" else now
-
-
 Judgement = tuple[list[Breach], bool, bool, float, dict[str, float], dict[str, float]]
 """What one kind of trial adds: its breaches, whether it would promote, whether it is at its cap, the share of budget
 used, its numbers and its limits."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from config.release_sections import Release
 from evaluation.trials import ActiveEvidence, CanaryEvidence, ShadowEvidence
-from evaluation.verdict import Drift, Evidence, Guards, Policy, Verdict, decide, latched
+from evaluation.verdict import Drift, Evidence, Guards, Policy, Verdict, decide
 
 _POLICY = Release(observe=()).policy()
 _UNSEEN = {"winrate": 1.0, "markout": 1.0, "fill": 1.0, "latency": 1.0}
@@ -172,14 +172,6 @@ def test_a_verdict_shows_what_was_compared() -> None:
         verdict = decide(_POLICY, Evidence(found))
         evidences = {name for name in verdict.limits if name.startswith("evidence_")}
         assert evidences <= set(verdict.numbers)
-
-
-def test_once_rolled_back_a_trial_stays_so() -> None:
-    """Outcomes that mature afterwards change no verdict; before that the newest counts."""
-    bad, good = decide(_POLICY, _canary(worse=60.0)), decide(_POLICY, _canary())
-    assert latched(bad, good) is bad
-    assert latched(good, bad) is bad
-    assert latched(None, good) is good
 
 
 @given(
