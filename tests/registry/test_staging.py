@@ -19,7 +19,7 @@ def test_bytes_text_files_and_folders_are_laid_out_by_their_keys(tmp_path: Path)
     assert (into / "page" / "index.html").read_text() == (into / "one.html").read_text() == "<html>"
 
 
-@pytest.mark.parametrize("key", ["../out", "/tmp/out", "", "a/../../out"])
+@pytest.mark.parametrize("key", ["../out", "/elsewhere/out", "", "a/../../out"])
 def test_a_key_outside_the_run_is_refused(tmp_path: Path, key: str) -> None:
     """Whatever way it leads out."""
     with pytest.raises(RegistryError, match=r"does not name a place inside the run"):
