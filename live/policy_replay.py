@@ -16,11 +16,10 @@ from evaluation.verdict import Policy
 from live.errors import TrialLogUnreadable
 from live.trial_fold import TrialFold, spoken
 from live.trial_log import read_rows
-from live.trial_rows import Begun, ExecutedRow, GuardsRow, Observed, RoutedRow, Row, SaidRow, StateRow
+from live.trial_rows import Begun, GuardsRow, Observed, RoutedRow, Row, SaidRow, StateRow
 
-_EACH: Final = 64
-"""A trial is judged behind each trade of the version on trial, and otherwise behind so many rows."""
 _MEASURED_EACH: Final = 512
+"""What a trial measures of its own is looked at behind so many rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +135,10 @@ class _Replay:
     def _observe(self, row: Observed) -> None:
         self.fold.take(row)
         self.at_ns = row.at_ns
-        is_trade = isinstance(row, RoutedRow) and row.is_canary and row.is_approved
-        self.trades += is_trade
+        self.trades += isinstance(row, RoutedRow) and row.is_canary and row.is_approved
         if self.fold.rows % _MEASURED_EACH == 0:
             self.fold.guards = self.fold.measured(self.fold.guards)
-        if is_trade or isinstance(row, ExecutedRow) or self.fold.rows % _EACH == 0:
+        if self.fold.is_due(row):
             self._look()
 
     def _look(self) -> None:

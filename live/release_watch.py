@@ -120,7 +120,8 @@ class ReleaseWatch:
         if event.event == "ALERT" and event.source == PARITY:
             self._parity.append((self._parts.clock.wall_ns(), event.target))
             self._guard()
-            self._judge(lambda _: True)
+            for trial in self._trials.values():
+                self._look(trial, self._parts.clock.wall_ns())
         elif event.event == "RESUME":
             for trial in self._trials.values():
                 if trial.fold.is_lost and _halt_of(trial) not in self._watch.halts:
@@ -136,18 +137,22 @@ class ReleaseWatch:
         for outcome in self._maturing.ripe(at_ns, horizon_ns):
             for trial in self._trials.values():
                 row = judged(outcome, trial.begun, self._standing.control, at_ns)
-                if row is not None:
-                    trial.take(row)
-        self._judge(lambda trial: trial.is_fresh)
+                if row is not None and trial.take(row):
+                    self._look(trial, at_ns)
+        for trial in self._trials.values():
+            if trial.is_fresh:
+                self._look(trial, at_ns)
+            trial.flush()
 
     def each_second(self, entries_per_hour: float, precision: Precision) -> None:
         """Follow the versions, measure, judge by the time; say again what nobody may forget."""
         self._entries_per_hour, self._precision = entries_per_hour, precision
         self._follow()
         self._guard()
-        self._judge(lambda _: True)
         at_ns = self._parts.clock.wall_ns()
         for trial in self._trials.values():
+            self._look(trial, at_ns)
+            trial.flush()
             if trial.told_ns is None or at_ns - trial.told_ns >= _AGAIN_NS:
                 self._tell(trial, at_ns)
 
@@ -242,9 +247,9 @@ class ReleaseWatch:
         is_compared = not (report.is_real or self._canary_is_real)
         for trial in self._trials.values():
             row = executed(report, trial.begun, draw, metric, value, is_compared=is_compared, at_ns=at_ns)
-            if row is not None:
-                trial.take(row)
-                trial.flush()
+            if row is not None and trial.take(row):
+                self._look(trial, at_ns)
+            trial.flush()
 
     def _guard(self) -> None:
         """Hand each trial what was measured beside its rows."""
@@ -269,13 +274,10 @@ class ReleaseWatch:
 
     # Verdicts
 
-    def _judge(self, is_wanted: Callable[[RunningTrial], bool]) -> None:
-        at_ns, epoch = self._parts.clock.wall_ns(), self._standing.rollout.epoch
-        for trial in filter(is_wanted, list(self._trials.values())):
-            if trial.look(at_ns, against=self._against(trial), epoch=epoch) is not None:
-                self._stop_bad(trial)
-                self._tell(trial, at_ns)
-            trial.flush()
+    def _look(self, trial: RunningTrial, at_ns: int) -> None:
+        if trial.look(at_ns, against=self._against(trial), epoch=self._standing.rollout.epoch) is not None:
+            self._stop_bad(trial)
+            self._tell(trial, at_ns)
 
     def _stop_bad(self, trial: RunningTrial) -> None:
         """Halt what a version does that was found bad; a canary anew when a move has let it go on."""

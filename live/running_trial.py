@@ -24,8 +24,8 @@ Refused = Callable[[Exception], None]
 class RunningTrial:
     """One trial. `found` is its newest verdict, `said` in the fold the newest that was a change."""
 
-    def __init__(self, fold: TrialFold, log: TrialLog, refused: Refused) -> None:
-        self.fold, self._log, self._refused = fold, log, refused
+    def __init__(self, fold: TrialFold, log: TrialLog, refused: Refused, most_rows: int = MOST_ROWS) -> None:
+        self.fold, self._log, self._refused, self._most_rows = fold, log, refused, most_rows
         self.found: judging.Verdict | None = None
         self.fenced_epoch: int | None = None
         self.told_ns: int | None = None
@@ -34,9 +34,11 @@ class RunningTrial:
         self._logged = 0
 
     @classmethod
-    def begin(cls, folder: Path, begun: Begun, policy: Policy, refused: Refused) -> "RunningTrial":
-        """Begin one. Raises FileError and OSError."""
-        return cls(TrialFold(begun, policy), TrialLog.begin(folder, begun), refused)
+    def begin(
+        cls, folder: Path, begun: Begun, policy: Policy, refused: Refused, most_rows: int = MOST_ROWS
+    ) -> "RunningTrial":
+        """Begin one, whose log begins anew at so many rows. Raises FileError and OSError."""
+        return cls(TrialFold(begun, policy), TrialLog.begin(folder, begun), refused, most_rows)
 
     @classmethod
     def go_on(cls, path: Path, policy: Policy, refused: Refused) -> tuple["RunningTrial", str]:
@@ -67,11 +69,13 @@ class RunningTrial:
         mine = Key(begun.trial, begun.version, begun.model_id, begun.against, begun.salt, begun.draw)
         return mine == key
 
-    def take(self, row: Observed) -> None:
-        """Take a row, unless it was taken before."""
-        if self.fold.take(row):
-            self._add(row)
-            self.is_fresh = True
+    def take(self, row: Observed) -> bool:
+        """Take a row, unless it was taken before; return whether the trial is to be judged at once."""
+        if not self.fold.take(row):
+            return False
+        self._add(row)
+        self.is_fresh = True
+        return self.fold.is_due(row)
 
     def guard(self, beside: Guards, at_ns: int) -> None:
         """Take what was measured beside the rows."""
@@ -116,7 +120,7 @@ class RunningTrial:
     def flush(self) -> None:
         """Write what was taken; a long log begins anew."""
         try:
-            if self._logged >= MOST_ROWS:
+            if self._logged >= self._most_rows:
                 rows = self._summary()
                 self._log.renew(rows)
                 self._logged = len(rows)

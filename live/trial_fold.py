@@ -15,11 +15,12 @@ from evaluation.calibration import ece_debiased
 from evaluation.trials import ActiveTrial, CanaryTrial, Executed, Judged, Routed, ShadowTrial
 from evaluation.verdict import Breach, Evidence, Guards, Policy, Verdict, decide
 from live.rolling import Seen, mean
-from live.trial_rows import Begun, ExecutedRow, GuardsRow, Observed, SaidRow, StateRow, observation
+from live.trial_rows import Begun, ExecutedRow, GuardsRow, Observed, RoutedRow, SaidRow, StateRow, observation
 
 REMEMBERED: Final = 16_384
 """Newest ids that are known to have been taken: more than risk's journal keeps of endings."""
 _MOST_ORDERS: Final = 1_000
+_EACH: Final = 64
 
 
 class TrialFold:
@@ -60,6 +61,14 @@ class TrialFold:
             self._scores.append(row.probability)
             self._won.append(float(row.has_won))
         return True
+
+    def is_due(self, row: Observed) -> bool:
+        """Whether the trial is to be judged behind a row it took: a trade of the canary, an order's figure, each 64th.
+
+        So several that count at one time are judged one by one, and a replay judges where risk did.
+        """
+        is_trade = isinstance(row, RoutedRow) and row.is_canary and row.is_approved
+        return is_trade or isinstance(row, ExecutedRow) or self.rows % _EACH == 0
 
     def recall(self, row: GuardsRow | SaidRow | StateRow) -> None:
         """Take what a log says beside its observations."""
