@@ -4,13 +4,15 @@ import math
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from bus.messages import ControlEvent, Outcome
+from bus.messages import ControlEvent, Judgement, Outcome, Verdict
 from bus.streams import CONTROL, OUTCOMES, REPORTS, SCORES
 from live.risk import Risk
 from market.barriers import STOP, TARGET, TIMEOUT, UNRESOLVED
 from tests.live.parts import START_NS, received
+from tests.live.release_stage import CANARY, ReleaseStage
 from tests.live.risk_market import MS, SECOND, InlineWorker, Stage, control, image, report, score, steady
 
 DEFAULT_TICKS = 48
@@ -276,3 +278,37 @@ def test_it_is_built_with_a_thread_of_its_own_by_default(tmp_path: Path) -> None
     risk.start()
     risk.stop()
     assert isinstance(InlineWorker().found(), list)
+
+
+def test_a_canary_that_loses_is_fenced_by_what_risk_sees(tmp_path: Path) -> None:
+    """From scores and the market alone: signals are resolved, mature and count; the verdict and the halt are said."""
+    cards = ReleaseStage(tmp_path)
+    cards.seat(active=1, shadow=2)
+    cards.roll(1)
+    stage = Stage(tmp_path, {"rollout": CANARY, "release": {"min_sample": 5, "seq_min_sample": 5}})
+    stage.pass_seconds(1)
+    for k in range(10):
+        route, hit = ("canary", False) if k % 2 else ("paper", True)
+        at_ns = START_NS + (10 + 5 * k) * SECOND
+        first = image(at_ns, 100_000, 100_001)
+        stage.market(first)
+        scored = score(first, route=route)  # type: ignore[arg-type]
+        judgements = [
+            Judgement("active", "m1", 1, 0.4, 0.6, 0.5), Judgement("canary", "m2", 2, 0.4, 0.6, 0.5)
+        ]  # fmt: skip
+        stage.say(
+            msgspec.structs.replace(scored, judgements=judgements, salt="seed:one", canary_fraction=0.5)
+        )  # fmt: skip
+        moved = 300 if hit else -300
+        stage.market(
+            image(at_ns + SECOND // 2, 100_000 + moved, 100_001 + moved),
+            image(at_ns + 2 * SECOND, 100_000, 100_001),
+        )
+    assert [each.salt for each in stage.outcomes()] == ["seed:one"] * 10
+    assert "HALT" not in {event for event, _, _ in stage.calls()}
+    stage.pass_seconds(70)
+    assert ("HALT", "WARN", "winrate_delta") in stage.calls()
+    (said,) = {each.decision for each in stage.out.of(Verdict) if each.trial == "canary" and each.breaches}
+    assert said == "roll_back"
+    assert stage.risk.status()["trials"]["canary"]["decision"] == "roll_back"
+    assert stage.value("gate_breached", trial="canary", gate="winrate_delta") == 1
