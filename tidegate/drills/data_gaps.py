@@ -1,6 +1,7 @@
 """Data gaps: a day comes back from its source with twenty-five silent minutes; nothing is learned from it."""
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 from archive.layout import BOOK, partition_key
@@ -15,16 +16,14 @@ _SCAN = "python scripts/scan_parquet_gaps.py --root data/parquet"
 _PARTITION = (
     '"dagster/asset_partition_range_start": "<DAY>|<SYMBOL>", "dagster/asset_partition_range_end": "<DAY>|<SYMBOL>"'
 )
-_BACKFILL = (
-    "python -m dagster job execute -w workspace.yaml -j ingest_job "
-    f'--tags \'{{{_PARTITION}, "tidegate/backfill": "true"}}\''
-)
-_TRAIN = "python -m dagster job execute -w workspace.yaml -j train_job"
+_INGEST = "python -m dagster job execute -m pipelines.definitions -j ingest_job"
+_BACKFILL = f'{_INGEST} --tags \'{{{_PARTITION}, "tidegate/backfill": "true"}}\''
+_TRAIN = "python -m dagster job execute -m pipelines.definitions -j train_job"
 
 
 def run(scene: Scene) -> None:
     """Found by the scan and by risk, refused by the training, filled by a backfill of that day alone."""
-    line, cell = scene.timeline, {"DAY": _DAY, "SYMBOL": SYMBOL}
+    line = scene.timeline
     shutil.copytree(scene.trained.lake, scene.lake)
     scene.command(_SCAN, "healthy")
     _forget(scene)
@@ -36,7 +35,7 @@ def run(scene: Scene) -> None:
     scene.command(_TRAIN, "protection", exits=1)
     line.saw("protection", "train_job refuses the damaged day")
     scene.command("python -m dagster run list --limit 3", "audit")
-    scene.command(_BACKFILL, **cell)
+    scene.command(_BACKFILL, DAY=_DAY, SYMBOL=SYMBOL)
     scene.command(_SCAN)
     scene.metric("risk", "parquet_gap_detected_ms", lambda gap: gap == 0.0, 60, proof="recovery", symbol=SYMBOL)
     scene.command(_TRAIN)
@@ -45,9 +44,7 @@ def run(scene: Scene) -> None:
 def _ingest_silent(scene: Scene) -> None:
     """Ingest the day from a source that was silent for a while."""
     tags = _PARTITION.replace("<DAY>", _DAY).replace("<SYMBOL>", SYMBOL)
-    done = scene.run(
-        f"SIMULATOR_GAP_MINUTES=25 python -m dagster job execute -w workspace.yaml -j ingest_job --tags '{{{tags}}}'"
-    )
+    done = scene.run(f"SIMULATOR_GAP_MINUTES=25 {_INGEST} --tags '{{{tags}}}'")
     if done.returncode != 1 or "no_damage" not in done.stderr + done.stdout:
         raise DrillFailed(
             f"ingest_job of a silent day: exit {done.returncode}, wanted 1 by check no_damage: {done.stderr[-800:]}"
@@ -58,14 +55,8 @@ def _ingest_silent(scene: Scene) -> None:
 def _forget(scene: Scene) -> None:
     """Take the day's books out of the lake, as a disk that lost them."""
     lake = Lake(scene.lake)
-    file = Path(
-        lake.storage.locate(
-            partition_key(BOOK, SYMBOL, next(day for _, day in lake.partitions(BOOK) if f"{day}" == _DAY))
-        )
-    )
-    if not file.exists():
-        raise DrillFailed(f"{file}: not there")
-    file.unlink()
+    place = lake.storage.locate(partition_key(BOOK, SYMBOL, date.fromisoformat(_DAY)))
+    Path(place).unlink()
 
 
 DRILL = Drill(

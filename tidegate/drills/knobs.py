@@ -10,8 +10,7 @@ from typing import Final
 SYMBOL: Final = "BTCUSDT"
 TRAIN_DAYS: Final = ("2026-01-05", "2026-01-06")
 MARKET_DAY: Final = "2099-01-09"
-"""The day that the live market of a drill is of: ahead of every clock, as the times of a market replayed as fast as it can
-be are ahead of the machine's; the same each time."""
+"""The day of the live market: ahead of every clock, as a market replayed at full speed soon is, and always the same."""
 
 MARKET: Final[Mapping[str, str]] = {
     "MARKET_SYMBOLS": SYMBOL,
@@ -23,10 +22,10 @@ MARKET: Final[Mapping[str, str]] = {
     "LABEL_HORIZON_SECONDS": "20",
     "LABEL_TP_PCT": "0.00008",
     "LABEL_SL_PCT": "0.00008",
-    "RISK_DRIFT_ROWS": "1000",
-    "RISK_DRIFT_HOURS": "0.5",
+    "RISK_DRIFT_ROWS": "600",
+    "RISK_DRIFT_HOURS": "0.2",
 }
-"""One symbol, one book a second, outcomes within twenty seconds, drift by windows of half an hour."""
+"""One symbol, one book a second, outcomes within twenty seconds, drift by windows of twelve minutes."""
 
 TRAINING: Final[Mapping[str, str]] = {
     "TRAINING_MAX_ROUNDS": "40",

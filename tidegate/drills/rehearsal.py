@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event
 
 from bus.codec import decode
 from bus.messages import BookImage
@@ -21,8 +22,10 @@ from tidegate.environment import FIXED, dagster_home
 _READY_SECONDS = 90.0
 
 
-def go_through(drill: Drill, folder: Path, stage: Trained, say: Callable[[str], None]) -> Sequence[Proof]:
-    """Go through a drill in a fresh folder; returns the proofs that were not seen.
+def go_through(
+    drill: Drill, folder: Path, stage: Trained, say: Callable[[str], None], ending: Event | None = None
+) -> Sequence[Proof]:
+    """Go through a drill in a fresh folder; returns the proofs that were not seen. `ending` ends it early.
 
     Raises DrillFailed, and whatever a service or a store could not do.
     """
@@ -37,7 +40,7 @@ def go_through(drill: Drill, folder: Path, stage: Trained, say: Callable[[str], 
     with opened(folder, environ) as stack:
         by_market = drill.is_fast and not drill.by_machine
         line = Timeline(_market_time(stack) if by_market else time.time_ns, say, takes_stamps=not drill.by_machine)
-        scene = Scene(drill.section, stage, settings, stack, line, environ)
+        scene = Scene(drill.section, stage, settings, stack, line, environ, ending or Event())
         for names in drill.groups:
             stack.start(list(names))
         if drill.groups:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from threading import Event
 
 from archive.errors import ArchiveError
 from bus.errors import BusError
@@ -21,6 +22,7 @@ from tidegate.drills.rehearsal import go_through
 from tidegate.drills.results import Result
 from tidegate.drills.training import Trained, trained, utc_now
 from tidegate.live_stack import StackError
+from tidegate.up import ended_by_signals
 
 Say = Callable[[str], None]
 LANES = 2
@@ -46,8 +48,8 @@ def run(names: Sequence[str], say: Say = print, lanes: int = LANES) -> int:
         say(f"the drills' model could not be trained: {error}")
         return 1
     say(f"stage: {', '.join(stage.ids.values())} in {time.monotonic() - began:.0f} s")
-    drills = [DRILLS[name] for name in names]
-    done = [one(drills[0], root, stage, say)] if len(drills) == 1 else _side_by_side(drills, root, stage, say, lanes)
+    with ended_by_signals():
+        done = _in_lanes([DRILLS[name] for name in names], root, stage, say, lanes)
     passed = sum(each.passed for each in done)
     say(f"\n{passed} of {len(done)} drills passed in {time.monotonic() - began:.0f} s")
     for each in done:
@@ -64,12 +66,12 @@ def show(say: Say = print) -> int:
     return 0
 
 
-def one(drill: Drill, root: Path, stage: Trained, say: Say) -> Result:
+def one(drill: Drill, root: Path, stage: Trained, say: Say, ending: Event | None = None) -> Result:
     """Go through one drill and keep what came of it."""
     say(f"\n{drill.name}: {drill.about}  (docs/runbook.md#{drill.section})")
     began, at, failure = time.monotonic(), utc_now(), ""
     try:
-        missing = go_through(drill, root / drill.name, stage, say)
+        missing = go_through(drill, root / drill.name, stage, say, ending)
         failure = f"nothing was shown of: {', '.join(missing)}" if missing else ""
     except _FAILURES as error:
         failure = str(error) or repr(error)
@@ -79,14 +81,22 @@ def one(drill: Drill, root: Path, stage: Trained, say: Say) -> Result:
     return result
 
 
-def _side_by_side(drills: Sequence[Drill], root: Path, stage: Trained, say: Say, lanes: int) -> list[Result]:
+def _in_lanes(drills: Sequence[Drill], root: Path, stage: Trained, say: Say, lanes: int) -> list[Result]:
+    """Run drills side by side; Ctrl-C and SIGTERM end those under way in order, with what they started."""
     told: dict[str, list[str]] = {drill.name: [] for drill in drills}
     found: dict[str, Result] = {}
+    ending = Event()
     with ThreadPoolExecutor(lanes, thread_name_prefix="drill") as pool:
-        running = [pool.submit(one, drill, root, stage, told[drill.name].append) for drill in drills]
-        for ended in as_completed(running):
-            result = ended.result()
-            found[result.drill] = result
-            for line in told[result.drill]:
-                say(line)
+        tell = {drill.name: say if len(drills) == 1 else told[drill.name].append for drill in drills}
+        running = [pool.submit(one, drill, root, stage, tell[drill.name], ending) for drill in drills]
+        try:
+            for ended in as_completed(running):
+                result = ended.result()
+                found[result.drill] = result
+                for line in told[result.drill]:
+                    say(line)
+        except BaseException:
+            ending.set()
+            pool.shutdown(cancel_futures=True)
+            raise
     return [found[drill.name] for drill in drills]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Event
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from bus.codec import decode
@@ -46,7 +47,7 @@ _JOURNAL = "python scripts/read_journal.py"
 
 @dataclass
 class Scene:
-    """One drill under way. `section` is the anchor of its section in the runbook."""
+    """One drill under way. `section` is the anchor of its section in the runbook; `ending` ends every wait when set."""
 
     section: str
     trained: Trained
@@ -54,6 +55,7 @@ class Scene:
     stack: Stack
     timeline: Timeline
     environ: Mapping[str, str]
+    ending: Event = field(default_factory=Event)
     _marks: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
@@ -68,6 +70,8 @@ class Scene:
         deadline = time.monotonic() + seconds
         while True:
             self.stack.check()
+            if self.ending.is_set():
+                raise DrillFailed(f"was ended while it waited for {what}")
             answer = question()
             if answer is not None:
                 return answer
