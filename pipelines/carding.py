@@ -65,6 +65,8 @@ def record_card(
               "data_hash": model.training_set.data_hash, "bundle_sha256": proven.bundle.sha256},
         artifacts={
             **{f"card/{name}.png": picture for name, picture in pictures.items()},
+            # MLflow shows beside each other, when it compares versions, files of a run's root alone.
+            **{f"{name}.png": picture for name, picture in pictures.items()},
             "card/card.md": text,
             GAIN_FILE: json.dumps(gain, indent=1),
             LEAVES_FILE: json.dumps(model.training_set.leaves, indent=1, sort_keys=True),
