@@ -69,7 +69,7 @@ def test_what_is_no_evidence(begun: Begun, changes: dict[str, Any]) -> None:
 
 def report(**changes: Any) -> Report:
     """An entry that was filled."""
-    return msgspec.structs.replace(bodies.report(1), leg="entry", **changes)
+    return msgspec.structs.replace(bodies.report(1), **{"leg": "entry", **changes})
 
 
 def test_orders_of_a_canary_are_those_of_its_draw() -> None:
