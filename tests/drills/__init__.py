@@ -1,0 +1,1 @@
+"""Drills and what they are made of."""
