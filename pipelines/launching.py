@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -15,6 +16,9 @@ from pipelines.errors import PipelineError
 from pipelines.partitions import RANGE_END, RANGE_START, Cell
 from pipelines.progress import Progress
 from pipelines.workspace import Workspace
+
+if TYPE_CHECKING:
+    from registry.versions import Version
 
 # The run's events go to the instance, where the Dagster page shows them; the screen belongs to the caller.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -56,6 +60,18 @@ class Launcher:
         """
         if failure := self.launch(job, assets, cells):
             raise PipelineError(f"{job}: {failure}")
+
+    def trained(self) -> "Version":
+        """Run train_job and return the version that it registered.
+
+        Raises:
+            PipelineError: the run failed, or somebody moved alias candidate meanwhile.
+        """
+        self.must("train_job")
+        version = self.workspace.store.by_alias("candidate")
+        if version is None:
+            raise PipelineError("train_job succeeded, but no version has alias candidate; was it moved meanwhile?")
+        return version
 
     def _run(self, job: str, assets: Sequence[str] | None, span: Mapping[str, str], tags: dict[str, str]) -> str:
         started = time.perf_counter()

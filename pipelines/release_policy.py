@@ -183,7 +183,7 @@ def _canary_up(head: Head, canary: int, heard: Heard | None, release: Release, n
         return Standstill(f"version {canary} is at {share:.0%}, the last step; the evidence does not promote it yet")
     if hours < release.min_hours:
         return Standstill(f"version {canary} passed after {hours:.1f} hours; it stays for {release.min_hours:g}")
-    text = f"passed as canary at {share:.0%} after {hours:.1f} hours"
+    text = f"passed at {share:.0%} after {hours:.1f} hours: {in_words(verdict)}"
     return Due("active", canary, "canary_passed", text, f"promote-active-{canary}-{head.epoch}", head.epoch, heard)
 
 
@@ -198,10 +198,12 @@ def _shadow_up(
     if verdict.version != shadow or verdict.against != (head.slots.active or 0):
         return Standstill(f"version {shadow} is the shadow; risk still speaks of {verdict.version}")
     if verdict.decision != "promote" or verdict.breaches:
-        return Standstill(f"version {shadow} is the shadow; the evidence does not make it the canary: {_seen(verdict)}")
+        return Standstill(
+            f"version {shadow} is the shadow; the evidence does not make it the canary: {in_words(verdict)}"
+        )
     if ceiling <= 0.0:
         return Standstill(f"version {shadow} is good enough, but the configured rollout gives a canary no share")
-    text = f"good enough for a share of the trade: {_seen(verdict)}"
+    text = f"good enough for a share of the trade: {in_words(verdict)}"
     return Due("canary", shadow, "shadow_passed", text, f"promote-canary-{shadow}-{head.epoch}", head.epoch, heard)
 
 
@@ -246,8 +248,25 @@ def _reasons(verdict: Verdict) -> str:
     return ", ".join(breach.reason for breach in verdict.breaches) or "no breach named"
 
 
-def _seen(verdict: Verdict) -> str:
-    return ", ".join(f"{name} {value:,.4g}" for name, value in list(verdict.numbers.items())[:6]) or "nothing counted"
+def in_words(verdict: Verdict) -> str:
+    """What a verdict rests on, as a person reads it; limits in brackets."""
+    numbers, limits = verdict.numbers, verdict.limits
+    if not numbers:
+        return "nothing counted"
+    if verdict.trial == "canary":
+        told = f"{numbers.get('sample_canary', 0.0):,.0f} canary trades"
+        told += f", win rate {numbers.get('winrate_canary', 0.0):.3f}"
+        told += f" against {numbers.get('winrate_baseline_active', 0.0):.3f}"
+    else:
+        told = f"{numbers.get('candidates', 0.0):,.0f} candidates, Brier {numbers.get('brier_gap', 0.0):+.4f}"
+    if verdict.trial == "active":
+        return told
+    found = [
+        f"evidence that it is {words} {numbers[name]:,.3g} ({limits[name]:g})"
+        for words, name in (("worse", "evidence_worse"), ("no worse", "evidence_not_worse"))
+        if name in numbers and name in limits
+    ]
+    return ", ".join([told, *found])
 
 
 def _standing(said: Mapping[Trial, Heard]) -> str:

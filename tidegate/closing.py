@@ -10,6 +10,7 @@ from rich.table import Table
 from monitoring.metrics import ROUTES
 from monitoring.scrape import Scrape
 from tidegate.paper_run import PaperRun
+from tidegate.story import Story
 
 _SHOWN = (
     ("test_direction_auc", "direction AUC, touched rows"),
@@ -27,6 +28,7 @@ class Outcome:
     """What a demo left behind; partitions are given by their keys."""
 
     version: str
+    state: str
     bundle_sha256: str
     metrics: Mapping[str, float]
     repaired: Sequence[str]
@@ -37,6 +39,7 @@ class Outcome:
     wall_seconds: float
     source: Path | None
     paper: PaperRun
+    story: Story | None = None
 
     @property
     def overhead_share(self) -> float:
@@ -47,7 +50,7 @@ class Outcome:
 def results(outcome: Outcome) -> Table:
     """The table of results."""
     table = Table(title="what came out (metrics: test days)", title_justify="left", show_header=False, pad_edge=False)
-    table.add_row("model version", f"{outcome.version}, alias candidate")
+    table.add_row("model version", f"{outcome.version}, {outcome.state}")
     table.add_row("bundle sha256", outcome.bundle_sha256[:16])
     table.add_row("partitions repaired", "\n".join(outcome.repaired) or "none")
     table.add_row("partitions left out", "\n".join(outcome.left_out) or "none")
@@ -72,6 +75,24 @@ def on_paper(run: PaperRun) -> Table:
     speed = run.market_seconds / run.wall_seconds
     table.add_row("market handled in", f"{run.wall_seconds:.0f} s with start and stop, {speed:.0f} times real time")
     table.add_row("journal", str(run.folder / "live" / "executor" / "executor.journal"))
+    return table
+
+
+def releases(story: Story) -> Table:
+    """The table of the moves that the journal holds: when, what, who, why."""
+    table = Table(
+        title="releases (from the registry's journal; nobody moved anything by hand)",
+        title_justify="left",
+        pad_edge=False,
+    )
+    for name in ("after", "version", "became", "moved by", "because"):
+        table.add_column(name, justify="right" if name == "after" else "left")
+    for step in story.steps:
+        table.add_row(f"{step.seconds:.0f} s", f"v{step.version}", step.where, step.by, step.why)
+    if story.fenced_seconds is not None:
+        table.caption = (
+            f"live took the bad canary's share within {story.fenced_seconds:.3g} s, before any sensor looked"
+        )
     return table
 
 

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,46 +17,56 @@ from config.settings import Settings
 from pipelines.errors import PipelineError
 from pipelines.partitions import Cell
 from registry.errors import RegistryError
-from tidegate import paper_run
+from tidegate import paper_run, story
 from tidegate.bars import Bars
-from tidegate.closing import Outcome, on_paper, results, where_to_look
+from tidegate.closing import Outcome, on_paper, releases, results, where_to_look
 from tidegate.environment import prepare
 from tidegate.live_stack import StackError
 
 if TYPE_CHECKING:
     from pipelines.launching import Launcher
+    from registry.versions import Version
+
+_BY = "demo"
 
 
-def run(source: Path | None) -> int:
-    """Run the demo; returns 0 when a version ended under alias candidate, else 1 after a line that says why."""
+def run(source: Path | None, *, with_releases: bool = True) -> int:
+    """Run the demo; returns 0 when it came to its end, else 1 after a line that says why.
+
+    Releases are told on the simulated market alone: a recording is over long before a canary is decided.
+    """
     console = Console(highlight=False)
     started = time.perf_counter()
     try:
         settings = prepare(source)
         with _library_log(Path(settings.paths.var) / "logs"):
-            outcome = tell(console, settings, started)
+            outcome = tell(console, settings, started, with_releases=with_releases and source is None)
     except (SettingsError, ArchiveError, PipelineError, RegistryError, BusError, StackError) as error:
         console.print(f"[red]demo stopped:[/] {escape(str(error))}", markup=True, soft_wrap=True)
         return 1
     console.print(results(outcome))
     console.print()
     console.print(on_paper(outcome.paper))
+    if outcome.story is not None:
+        console.print()
+        console.print(releases(outcome.story))
     for line in where_to_look(outcome.source):
         console.print(line, soft_wrap=True)
     return 0
 
 
-def tell(console: Console, settings: Settings, started: float) -> Outcome:
+def tell(console: Console, settings: Settings, started: float, *, with_releases: bool) -> Outcome:
     """Run every step of the story.
 
     Raises:
         PipelineError: a run failed that should not have.
+        StackError: the live services, or what the sensors should do, did not come.
     """
     from pipelines.launching import launcher
+    from registry.journal import read_head
 
     bars = Bars(console)
-    today = datetime.now(UTC).date()  # noqa: TID251 - an entry point owns the clock
-    with launcher(settings, today, bars) as runs:
+    with launcher(settings, story.today(), bars) as runs:
         cells = runs.workspace.all_cells
         _announce(console, settings, cells)
         with bars.titled("1  market data and gap scan"):
@@ -65,18 +74,24 @@ def tell(console: Console, settings: Settings, started: float) -> Outcome:
         repaired, left_out = _repair(console, bars, runs, cells)
         if len(left_out) == len(cells):
             raise PipelineError(f"all {len(cells)} partitions are damaged and the source has nothing better; see above")
-        with bars.titled("3  features and labels of the sound partitions"):
-            runs.must("ingest_job", ["features", "labels"], [each for each in cells if each not in left_out])
-        with bars.titled("4  model, ONNX, parity proof, drift, card, registry"):
-            runs.must("train_job")
-        version = runs.workspace.store.by_alias("candidate")
-        if version is None:
-            raise PipelineError("train_job succeeded, but no version has alias candidate; was it moved meanwhile?")
-        spent = runs.runs, runs.run_seconds, sum(bars.body_seconds.values())
         sound = [each for each in cells if each not in left_out]
+        with bars.titled("3  features and labels of the sound partitions"):
+            runs.must("ingest_job", ["features", "labels"], sound)
+        if with_releases and read_head(settings.registry.mirror).slots.active is None:
+            title = f"4  a first release of {story.FIRST_ROUNDS} trees, so that there is something to be better than"
+            first = _train(story.first_release(settings), bars, title)
+            _activate(settings, first)
+        version = _train(settings, bars, "4  model, ONNX, parity proof, drift, card, registry", runs)
+        spent = runs.runs, runs.run_seconds, sum(bars.body_seconds.values())
         paper = paper_run.run(console, settings, runs.workspace.store, version, max(each.day for each in sound))
+        if read_head(settings.registry.mirror).slots.active is None:
+            _activate(settings, version)
+        told = None
+        if with_releases:
+            told = story.run(console, lambda given: _train(given, bars, story.THIRD), version.number)
         return Outcome(
             version=f"{version.name} version {version.number}",
+            state=runs.workspace.store.version(version.number).state,
             bundle_sha256=version.sha256,
             metrics=runs.workspace.store.run_metrics(version.run_id),
             repaired=[str(each.key) for each in repaired],
@@ -87,7 +102,28 @@ def tell(console: Console, settings: Settings, started: float) -> Outcome:
             wall_seconds=time.perf_counter() - started,
             source=settings.source.path,
             paper=paper,
+            story=told,
         )
+
+
+def _train(settings: Settings, bars: Bars, title: str, runs: "Launcher | None" = None) -> "Version":
+    """Run train_job with these settings and return the version that it registered."""
+    from pipelines.launching import launcher
+
+    with bars.titled(title):
+        if runs is not None:
+            return runs.trained()
+        with launcher(settings, story.today(), bars) as own:
+            return own.trained()
+
+
+def _activate(settings: Settings, version: "Version") -> None:
+    """The first activation there is: nothing trades yet, so there is nothing to be compared with."""
+    from pipelines.registrar import open_registrar
+    from registry.states import Actor
+
+    with open_registrar(settings, story.now) as registrar:
+        registrar.promote(version.number, "active", Actor("pipeline", _BY), "first release")
 
 
 def _announce(console: Console, settings: Settings, cells: Sequence[Cell]) -> None:

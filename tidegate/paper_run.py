@@ -1,7 +1,8 @@
-"""The second half of the demo: the model just trained becomes active and trades on paper over a market it has not seen.
+"""The second part of the demo: a rehearsal. The model just trained trades on paper over a market it has not seen.
 
-The services are the real ones, in a process of their own on a real server of streams, in market time: a replay is
-handled as fast as it can be, and every timer of theirs runs on the market's clock.
+No alias is moved for it: the version stands in a mirror of the rehearsal's own. The services are the real ones, in a
+process of their own on a real server of streams, in market time: a replay is handled as fast as it can be, and every
+timer of theirs runs on the market's clock.
 """
 
 import shutil
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -48,22 +50,23 @@ class PaperRun:
 def run(
     console: Console, settings: Settings, store: "ModelStore", version: "Version", test_day: date | None
 ) -> PaperRun:
-    """Make the version active, replay a market through the live services, and return what they showed.
+    """Replay a market through the live services with the version as their active one, and return what they showed.
 
     A simulated market goes on with the day behind the last one; recordings are replayed from the lake, on the test day.
     Raises StackError when the services fail.
     """
-    make_active(settings, store, version)
     var = Path(settings.paths.var) / "demo"
     shutil.rmtree(var, ignore_errors=True)
+    mirror = var / "mirror"
+    seat(settings, store, version, mirror)
     environ, market = replay_of(settings, test_day)
-    # The demo's streams, journal and recorded rows are its own: it neither goes on from a former run nor spoils one.
-    environ = {**environ, "PATHS_VAR": str(var)}
+    # Its streams, journal, rollout and recorded rows are its own: it neither goes on from a former run nor spoils one.
+    environ = {**environ, "PATHS_VAR": str(var), "REGISTRY_MIRROR": str(mirror)}
     console.print(f"[bold cyan]5  live on paper[/] over {market}; every message goes through Redis streams")
     started = time.perf_counter()
     with running(var / "redis", var / "logs" / "live.log", environ=environ) as stack:
         stack.wait_for(["ai_scorer", "executor", "risk"], _READY_SECONDS)
-        scrape = _watch(console, stack)
+        scrape = watch(console, stack)
     seconds = time.perf_counter() - started
     day = date.fromisoformat(environ["FEED_START"][:10])
     market_seconds = 60.0 * float(environ["FEED_MINUTES"])
@@ -91,21 +94,25 @@ def costs_of(settings: Settings) -> str:
     return f"target {settings.label.tp_pct * 1e4:.1f} bps, fees {max(fees):.1f} bps a round trip"
 
 
-def make_active(settings: Settings, store: "ModelStore", version: "Version") -> None:
-    """Point alias active at a version and let the mirror follow, as model_sync would within a second.
+def seat(settings: Settings, store: "ModelStore", version: "Version", mirror: Path) -> None:
+    """Put a version into the active slot of a mirror.
 
-    Raises StackError when the mirror refuses the version.
+    Raises StackError when it was not made for this configuration.
     """
-    from live.mirroring import Mirroring
-    from live.model_slots import Engine
+    from live.errors import ModelRefused
+    from live.model_slots import Engine, check_made_for
     from market.feature_spec import schema_hash
+    from registry.manifest import Cause, Mirror
 
-    store.set_alias("active", version.number)
+    with TemporaryDirectory(prefix="tidegate-") as beside:
+        folder = store.download(version, Path(beside) / "bundle")
+        cause = Cause(at=version.tags.get("created_at", ""), by="demo", reason="rehearsal on paper")
+        card = Mirror(mirror).fill("active", folder, cause, version.sha256)
     engine = Engine(schema_hash(), settings.candidate.rule(), settings.label.rule())
-    followed = Path(settings.paths.var) / "live" / "model_sync"
-    found = Mirroring(settings.registry.mirror, followed, engine).round(store, time.time_ns())
-    if refused := [each.text for each in found.unfit if each.slot == "active"]:
-        raise StackError(f"the mirror refused the version just trained: {refused[0]}")
+    try:
+        check_made_for(card, engine, f"version {version.number}")
+    except ModelRefused as refused:
+        raise StackError(f"the version just trained cannot trade here: {refused}") from refused
 
 
 def replay_of(settings: Settings, test_day: date | None) -> tuple[Mapping[str, str], str]:
@@ -127,7 +134,7 @@ def replay_of(settings: Settings, test_day: date | None) -> tuple[Mapping[str, s
     return {**common, **feed}, f"{minutes:g} recorded minutes of {day}, the test day"
 
 
-def _watch(console: Console, stack: LiveStack) -> Scrape:
+def watch(console: Console, stack: LiveStack) -> Scrape:
     """Draw what happens until the market is over and nothing waits on a stream any more."""
     columns = (
         SpinnerColumn(finished_text="[green]+"), TextColumn("{task.description:<14}"), BarColumn(bar_width=28),

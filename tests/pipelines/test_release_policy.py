@@ -2,6 +2,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,15 @@ from bus.heartbeats import Heartbeat
 from bus.messages import Trial
 from config.release_sections import Release
 from pipelines.registrar import Heard
-from pipelines.release_policy import Due, Standstill, due_promotion, due_withdrawal, next_share, silence
+from pipelines.release_policy import (
+    Due,
+    Standstill,
+    due_promotion,
+    due_withdrawal,
+    in_words,
+    next_share,
+    silence,
+)
 from registry.states import Head, Slots
 from tests.pipelines.verdicts import ACTIVE, AUTOMATIC, NOW, SALT, SHADOW, beat, canary_head, head, heard, rollout
 
@@ -251,3 +260,22 @@ def test_a_version_that_has_just_become_active_is_given_time() -> None:
     new = head(active_since=NOW - timedelta(seconds=5))
     assert silence(new, {}, ALIVE, AUTOMATIC, NOW) == ""
     assert silence(Head(), {}, ALIVE, AUTOMATIC, NOW) == ""
+
+
+def test_a_verdict_is_told_in_words_with_its_limits() -> None:
+    """Trades and win rates of a canary, candidates and Brier score of the others."""
+    canary = msgspec.structs.replace(
+        heard("canary", "hold")["canary"].verdict,
+        numbers={
+            "sample_canary": 1_204.0, "winrate_canary": 0.4012, "winrate_baseline_active": 0.4498,
+            "evidence_worse": 61.2, "evidence_not_worse": 0.02,
+        },
+        limits={"evidence_worse": 50.0, "evidence_not_worse": 20.0},
+    )  # fmt: skip
+    assert in_words(canary) == (
+        "1,204 canary trades, win rate 0.401 against 0.450, evidence that it is worse 61.2 (50), "
+        "evidence that it is no worse 0.02 (20)"
+    )
+    shadow = msgspec.structs.replace(canary, trial="shadow", numbers={"candidates": 2_155.0, "brier_gap": -0.0063})
+    assert in_words(shadow) == "2,155 candidates, Brier -0.0063"
+    assert in_words(msgspec.structs.replace(canary, numbers={})) == "nothing counted"

@@ -8,8 +8,9 @@ from rich.console import Console
 
 from monitoring.metrics import Metrics
 from monitoring.scrape import Scrape
-from tidegate.closing import Outcome, on_paper, results, where_to_look
+from tidegate.closing import Outcome, on_paper, releases, results, where_to_look
 from tidegate.paper_run import PaperRun
+from tidegate.story import Step, Story
 
 
 def paper_run(*, traded: bool = True) -> PaperRun:
@@ -46,6 +47,7 @@ def paper_run(*, traded: bool = True) -> PaperRun:
 
 OUTCOME = Outcome(
     version="signal_scorer version 3",
+    state="candidate",
     bundle_sha256="ab" * 32,
     metrics={"test_direction_auc": 0.77123, "parity_rows": 286_042.0, "parity_margin_mismatches": 0.0},
     repaired=["2026-01-06|BTCUSDT"],
@@ -124,3 +126,15 @@ def test_the_screen_ends_with_how_to_open_the_pages() -> None:
     assert "make up SOURCE=/recordings opens" in shown(replace(OUTCOME, source=Path("/recordings")))
     assert "http://127.0.0.1:3000" in shown(OUTCOME)
     assert "http://127.0.0.1:5000" in shown(OUTCOME)
+
+
+def test_the_screen_says_who_moved_what_and_why() -> None:
+    """Each move of the journal with its time, and how fast live acted before it."""
+    steps = [
+        Step(12.4, 2, "canary", "sensor:verdict", "2,104 candidates, not worse"),
+        Step(99.6, 3, "rolled_back", "sensor:verdict", "win rate 0.21 against 0.44"),
+    ]
+    screen = io.StringIO()
+    Console(file=screen, width=160, color_system=None).print(releases(Story(steps, fenced_seconds=0.05)))
+    for part in ("12 s", "100 s", "v3", "rolled_back", "win rate 0.21 against 0.44", "within 0.05 s"):
+        assert part in screen.getvalue()

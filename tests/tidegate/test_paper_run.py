@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from archive.store import Lake
+from registry.manifest import Mirror
 from registry.store import ModelStore
 from registry.versions import Version
 from tests.bus.servers import needs_redis
@@ -17,7 +18,7 @@ from tests.live.mirrors import Models
 from tests.live.parts import settings
 from tests.live.registries import FakeRegistry
 from tidegate.live_stack import StackError
-from tidegate.paper_run import costs_of, make_active, replay_of, run, skew_of
+from tidegate.paper_run import costs_of, replay_of, run, seat, skew_of
 
 Knobs = dict[str, dict[str, Any]]
 
@@ -39,24 +40,24 @@ def trained(folder: Path, **changes: Any) -> tuple[ModelStore, Version, Models]:
     return cast("ModelStore", registry), registry.versions()[0], models
 
 
-def test_the_version_just_trained_becomes_active_in_the_mirror(tmp_path: Path) -> None:
-    """By the alias, as model_sync would do it."""
+def test_the_version_just_trained_is_seated_in_a_mirror_of_its_own(tmp_path: Path) -> None:
+    """And no alias is moved for it."""
     store, version, models = trained(tmp_path)
     knobs: Knobs = {"registry": {"mirror": str(models.root)}, "paths": {"var": tmp_path / "var"}}
-    make_active(settings(knobs), store, version)
-    assert cast("Registry", store).aliases == {"active": 1}
-    folder = models.mirror.slot("active")
+    seat(settings(knobs), store, version, tmp_path / "rehearsal")
+    assert cast("FakeRegistry", store).aliases == {}
+    folder = Mirror(tmp_path / "rehearsal").slot("active")
     assert folder is not None
     assert folder.name == f"v1-{version.sha256[:12]}"
+    assert models.mirror.slot("active") is None
 
 
 def test_a_version_that_may_not_trade_ends_the_run(tmp_path: Path) -> None:
-    """With what the mirror said of it."""
+    """With what does not fit."""
     store, version, models = trained(tmp_path, schema_hash="00" * 32)
     knobs: Knobs = {"registry": {"mirror": str(models.root)}, "paths": {"var": tmp_path / "var"}}
-    with pytest.raises(StackError, match=r"the mirror refused the version just trained: .*schema"):
-        make_active(settings(knobs), store, version)
-    assert models.mirror.slot("active") is None
+    with pytest.raises(StackError, match=r"cannot trade here: .*schema"):
+        seat(settings(knobs), store, version, tmp_path / "rehearsal")
 
 
 def test_a_simulated_market_goes_on_with_a_day_nobody_has_seen() -> None:
