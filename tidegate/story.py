@@ -43,7 +43,8 @@ BAD_PRECISION = 0.25
 """The precision target of the third release: its threshold then takes most of what there is."""
 KNOBS: Mapping[str, str] = {
     "RELEASE_AUTO_CANARY": "true", "RELEASE_AUTO_PROMOTE": "true", "RELEASE_RAMP": "0.5", "RELEASE_STEP_HOURS": "0",
-    "RELEASE_MIN_HOURS": "0", "RELEASE_COOLDOWN_MINUTES": "1", "RELEASE_WATCH_DAYS": "0.0001", "ROLLOUT_MODE": "canary",
+    "RELEASE_MIN_HOURS": "0", "RELEASE_MIN_SAMPLE": "200", "RELEASE_WINRATE_DELTA_PP": "10",
+    "RELEASE_COOLDOWN_MINUTES": "1", "RELEASE_WATCH_DAYS": "0.0001", "ROLLOUT_MODE": "canary",
     "ROLLOUT_CANARY_FRACTION": "0.5", "SCHEDULE_AUTOMATIC": "false",
 }  # fmt: skip
 """What the story configures otherwise: half of the signals go to a canary, and nobody waits for a day to pass."""
