@@ -92,10 +92,14 @@ class PrecisionGuard:
         """Take a candidate that an earlier run resolved; nothing is called for it."""
         self._hits.append(hit)
 
-    def reset(self) -> None:
-        """Judge only candidates from now on."""
-        self.latch.reset()
+    def forget(self) -> None:
+        """Judge only candidates from now on; a halt goes on until they are good enough."""
         self._hits.clear()
+
+    def reset(self) -> None:
+        """Judge only candidates from now on, and halt no longer."""
+        self.latch.reset()
+        self.forget()
 
 
 class VolatilityGuard:

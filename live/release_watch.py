@@ -194,6 +194,8 @@ class ReleaseWatch:
             self._gauges.ended(name)
             if trial.fold.is_lost and (halt := _halt_of(trial)) in self._watch.halts:
                 self._watch.act([Call("RESUME", "INFO", halt[0], "the version was withdrawn", route=halt[2])])
+            if name in _SCOPE:
+                self._watch.forget_judged(_SCOPE[name])
         for name, key in wanted.items():
             if name not in self._trials:
                 self._begin(key, at_ns)
@@ -268,7 +270,8 @@ class ReleaseWatch:
             if name == "active":
                 p95 = before.entries_per_hour_p95 if before else 0.0
                 beside = replace(beside, entries_per_hour=self._entries_per_hour, previous_entries_p95=p95 or None)
-            if ("precision_halt", "", _SCOPE.get(name, "-")) in self._watch.halts:
+            halt = self._watch.halts.get(("precision_halt", "", _SCOPE.get(name, "-")))
+            if halt is not None and halt.at_ns >= trial.begun.since_ns:  # an older one is of the version before
                 beside = replace(beside, precision=self._precision(_SCOPE[name]))
             trial.guard(beside, at_ns)
 

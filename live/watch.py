@@ -118,6 +118,15 @@ class Watch:
         """See how an approved candidate ended."""
         self.act((self._canary if route == "canary" else self._precision).look(hit))
 
+    def forget_judged(self, route: str) -> None:
+        """Another version decides on a route from now on ("" for all but the canary's): what the one before hit is its
+        own. A halt that holds stays until the new one has shown better, or a person resumes."""
+        guard = self._canary if route == "canary" else self._precision
+        if ("precision_halt", "", route) in self.halts:
+            guard.forget()
+        else:
+            guard.reset()
+
     def on_trip(self, pnl: float) -> None:
         """See the day's profit behind a round trip."""
         self.act(self.pnl.look(pnl))

@@ -249,3 +249,47 @@ def test_a_rule_that_withdraws_too_many_good_canaries_is_told_of_at_the_start(
     found = stage.events("ALERT")
     assert [(each.severity, each.reason) for each in found] == [("WARN", "winrate_delta")] * alerts
     assert all("raise one of them" in each.text for each in found)
+
+
+def test_a_version_that_comes_back_does_not_answer_for_the_one_before_it(tmp_path: Path) -> None:
+    """The candidates that took the one down are not counted again; the guard judges the other by its own."""
+    stage = ReleaseStage(tmp_path, {"risk": {"min_samples": 20, "window": 20, "precision_floor": 0.4}})
+    stage.seat(active=2, previous=1)
+    stage.start()
+    judged(stage, won=False)
+    stage.pass_second()
+    assert (stage.last("active").decision, reasons(stage.last("active"))) == ("roll_back", ["precision_halt"])
+    stage.seat(active=1, previous=0)
+    stage.pass_second(6)
+    said = stage.last("active")
+    assert (said.version, said.decision, said.breaches) == (1, "hold", [])
+    assert stage.halts()[-1] == ("RESUME", "INFO", "precision_halt", "")
+    judged(stage, won=True, count=10)
+    stage.pass_second(6)
+    assert stage.last("active").decision == "hold"
+    judged(stage, won=False)
+    stage.pass_second()
+    assert (stage.last("active").version, stage.last("active").decision) == (1, "roll_back")
+
+
+def test_a_halt_of_the_version_before_is_no_evidence_on_the_next(tmp_path: Path) -> None:
+    """It goes on to hold, until a person resumes or the next one has shown better."""
+    observe = {"release": {"observe": ["precision_halt"]}}
+    stage = ReleaseStage(tmp_path, {"risk": {"min_samples": 20, "window": 20, "precision_floor": 0.4}, **observe})
+    stage.seat(active=2, previous=1)
+    stage.start()
+    judged(stage, won=False)
+    stage.pass_second()
+    assert [each.reason for each in stage.last("active").observed] == ["precision_halt"]
+    stage.seat(active=1, previous=0)
+    stage.pass_second(6)
+    assert (stage.last("active").version, stage.last("active").observed) == (1, [])
+    assert [each[0] for each in stage.halts()] == ["HALT"]
+    judged(stage, won=True)
+    assert [each[0] for each in stage.halts()] == ["HALT", "RESUME"]
+
+
+def judged(stage: ReleaseStage, *, won: bool, count: int = 20) -> None:
+    """So many approved candidates have ended."""
+    for _ in range(count):
+        stage.watch.on_judged("paper", won)
