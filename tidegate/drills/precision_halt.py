@@ -5,7 +5,7 @@ from tidegate.drills.scene import Scene
 from tidegate.drills.stack import TOGETHER
 from tidegate.drills.training import SOUND, TURNED
 
-_FLOOR = 0.5
+_FLOOR = 0.45
 
 
 def run(scene: Scene) -> None:

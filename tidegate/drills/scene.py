@@ -100,11 +100,12 @@ class Scene:
         self, service: str, name: str, holds: Callable[[float], bool], seconds: float = 30.0, *,
         proof: Proof = "metric", what: str = "", **labels: str,
     ) -> float:  # fmt: skip
-        """Wait until a metric of a service holds, and write it down."""
+        """Wait until a metric of a service holds, and write it down; `meanwhile` is done before each look."""
         shown = f"{name}{_written(labels)}"
         last: list[float | None] = [None]
 
         def asked() -> float | None:
+            meanwhile()
             last[0] = self.value(service, name, **labels)
             return last[0] if last[0] is not None and holds(last[0]) else None
 
