@@ -98,7 +98,7 @@ class Scene:
 
     def metric(
         self, service: str, name: str, holds: Callable[[float], bool], seconds: float = 30.0, *,
-        proof: Proof = "metric", what: str = "", **labels: str,
+        proof: Proof = "metric", what: str = "", meanwhile: Callable[[], object] = lambda: None, **labels: str,
     ) -> float:  # fmt: skip
         """Wait until a metric of a service holds, and write it down; `meanwhile` is done before each look."""
         shown = f"{name}{_written(labels)}"
