@@ -1,6 +1,7 @@
 """Precision halt: a model that says the opposite becomes active, past every gate; its approvals stop hitting."""
 
 from tidegate.drills.drill import Drill
+from tidegate.drills.knobs import MARKET_DAY
 from tidegate.drills.scene import Scene
 from tidegate.drills.stack import TOGETHER
 from tidegate.drills.training import SOUND, TURNED
@@ -35,5 +36,8 @@ def run(scene: Scene) -> None:
 DRILL = Drill(
     "precision-halt", "precision-halt", "a model that says the opposite is made active", run,
     is_fast=True, groups=TOGETHER,
-    knobs={"RISK_PRECISION_FLOOR": f"{_FLOOR:g}", "RISK_MIN_SAMPLES": "100", "RISK_WINDOW": "200"},
+    knobs={
+        "RISK_PRECISION_FLOOR": f"{_FLOOR:g}", "RISK_MIN_SAMPLES": "100", "RISK_WINDOW": "200",
+        "FEED_START": f"{MARKET_DAY}T04:00:00",
+    },
 )  # fmt: skip

@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
@@ -16,7 +17,7 @@ from tidegate.drills.drill import Drill
 from tidegate.drills.scene import Scene
 from tidegate.drills.stack import Stack, opened
 from tidegate.drills.timeline import Proof, Timeline
-from tidegate.drills.training import Trained
+from tidegate.drills.training import Trained, utc_now
 from tidegate.environment import FIXED, dagster_home
 
 _READY_SECONDS = 90.0
@@ -53,7 +54,8 @@ def go_through(
 def environ_of(drill: Drill, folder: Path) -> dict[str, str]:
     """How everything of a drill is configured, the operator's commands included."""
     recorded = {"FEED_PATH": str(folder / "market")}
-    simulated = {"FEED_KIND": "simulator", "FEED_START": f"{knobs.MARKET_DAY}T04:00:00"}
+    # Ahead of the machine, as said of MARKET_DAY, but no years: what is capped by days would have lasted for ever.
+    simulated = {"FEED_KIND": "simulator", "FEED_START": f"{utc_now().date() + timedelta(days=1)}T04:00:00"}
     feed = recorded if drill.seconds else simulated
     speed = {"FEED_SPEED": "0", "SIGNALS_TTL_MS": "600000"} if drill.is_fast else {}
     home = {**FIXED, "DAGSTER_HOME": str(dagster_home(folder / "var"))}

@@ -27,6 +27,8 @@ from tidegate.up import ended_by_signals
 Say = Callable[[str], None]
 LANES = 2
 """Drills at the same time: most of one is waiting for a market that goes at its own pace."""
+_LONGEST = ("data-gaps", "operations", "rollback-guard")
+"""They begin first, so that no lane waits for them alone."""
 _FAILURES = (
     DrillFailed, StackError, BusError, RegistryError, PipelineError, ArchiveError, SettingsError, MarketError, OSError,
     subprocess.TimeoutExpired,
@@ -88,7 +90,8 @@ def _in_lanes(drills: Sequence[Drill], root: Path, stage: Trained, say: Say, lan
     ending = Event()
     with ThreadPoolExecutor(lanes, thread_name_prefix="drill") as pool:
         tell = {drill.name: say if len(drills) == 1 else told[drill.name].append for drill in drills}
-        running = [pool.submit(one, drill, root, stage, tell[drill.name], ending) for drill in drills]
+        longest_first = sorted(drills, key=lambda drill: drill.name not in _LONGEST)
+        running = [pool.submit(one, drill, root, stage, tell[drill.name], ending) for drill in longest_first]
         try:
             for ended in as_completed(running):
                 result = ended.result()

@@ -1,9 +1,14 @@
 """Throughput spike: more entries in an hour than can be meant; nothing new until a person has looked."""
 
+from market.simulator_defects import Defect
 from tidegate.drills.drill import Drill
+from tidegate.drills.market import SECOND_NS, after
 from tidegate.drills.scene import Scene
 
 _MOST = 20
+_SECONDS = 240.0
+_LIVELY = Defect("drifted_feature", after(0.0), round(_SECONDS * SECOND_NS), feature="volatility", factor=10.0)
+"""A market in which what rests is soon filled, whichever way it goes."""
 
 
 def run(scene: Scene) -> None:
@@ -25,6 +30,6 @@ def run(scene: Scene) -> None:
 
 
 DRILL = Drill(
-    "throughput-spike", "throughput-spike", "a burst of entries", run, seconds=300.0,
+    "throughput-spike", "throughput-spike", "a burst of entries", run, seconds=_SECONDS, defects=(_LIVELY,),
     knobs={"RISK_MAX_TRADES_PER_HOUR": str(_MOST), "LADDER_LIFE_MS": "60000"},
 )  # fmt: skip
