@@ -89,10 +89,8 @@ def releases(story: Story) -> Table:
         table.add_column(name, justify="right" if name == "after" else "left")
     for step in story.steps:
         table.add_row(f"{step.seconds:.0f} s", f"v{step.version}", step.where, step.by, step.why)
-    if story.fenced_seconds is not None:
-        table.caption = (
-            f"live took the bad canary's share within {story.fenced_seconds:.3g} s, before any sensor looked"
-        )
+    if story.behind_live_seconds is not None:
+        table.caption = f"live took the bad canary's signals with the verdict; the sensor moved it {story.behind_live_seconds:.1f} s later"
     return table
 
 

@@ -67,10 +67,13 @@ class Step:
 
 @dataclass(slots=True)
 class Story:
-    """What the journal said, in order, and where live and the sensors wrote."""
+    """What the journal said, in order, and where live and the sensors wrote.
+
+    `behind_live_seconds`: the sensor's move behind risk's verdict, with which live had fenced the canary.
+    """
 
     steps: list[Step] = field(default_factory=list)
-    fenced_seconds: float | None = None
+    behind_live_seconds: float | None = None
     logs: tuple[Path, ...] = ()
 
 
@@ -123,6 +126,7 @@ class _Teller:
         self._console, self._settings, self._stack, self._story = console, settings, stack, story
         self._began = time.monotonic()
         self._epoch = 0
+        self._found_bad: float | None = None
 
     def tell(self, train: Train, second: int) -> None:
         """See the better version promoted; train the bad one and see it withdrawn."""
@@ -134,7 +138,8 @@ class _Teller:
             self._until(registrar, f"version {second} active", lambda head: head.slots.active == second)
             third = train(bad_release(self._settings)).number
             self._until(registrar, f"version {third} withdrawn", lambda head: head.states.get(third) == "rolled_back")
-        self._story.fenced_seconds = self._stack.scrape().quantile("rollback_signal_to_effect_seconds", 1.0)
+        if self._found_bad is not None:
+            self._story.behind_live_seconds = time.monotonic() - self._found_bad
 
     def _until(self, registrar: "Registrar", what: str, holds: "Callable[[Head], bool]") -> None:
         deadline = time.monotonic() + _STAGE_SECONDS

@@ -135,6 +135,6 @@ def test_the_screen_says_who_moved_what_and_why() -> None:
         Step(99.6, 3, "rolled_back", "sensor:verdict", "win rate 0.21 against 0.44"),
     ]
     screen = io.StringIO()
-    Console(file=screen, width=160, color_system=None).print(releases(Story(steps, fenced_seconds=0.05)))
-    for part in ("12 s", "100 s", "v3", "rolled_back", "win rate 0.21 against 0.44", "within 0.05 s"):
+    Console(file=screen, width=160, color_system=None).print(releases(Story(steps, behind_live_seconds=3.2)))
+    for part in ("12 s", "100 s", "v3", "rolled_back", "win rate 0.21 against 0.44", "3.2 s later"):
         assert part in screen.getvalue()
