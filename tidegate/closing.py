@@ -90,7 +90,8 @@ def releases(story: Story) -> Table:
     for step in story.steps:
         table.add_row(f"{step.seconds:.0f} s", f"v{step.version}", step.where, step.by, step.why)
     if story.behind_live_seconds is not None:
-        table.caption = f"live took the bad canary's signals with the verdict; the sensor moved it {story.behind_live_seconds:.1f} s later"
+        behind = f"{story.behind_live_seconds:.1f} s"
+        table.caption = f"live fenced the bad canary; the sensor moved it {behind} later"
     return table
 
 
