@@ -70,12 +70,21 @@ def release_alert_job() -> None:
     release_alert()
 
 
+EPOCH_TAG = "tidegate/epoch"
+"""Of a run that records a move: the epoch it made."""
 MOVE_JOB = dg.define_asset_job(
     "release_move_job",
     selection=["release_move"],
     description="Records a move of the registry and tells release.notify.",
 )
 ALERT_JOB = release_alert_job
+
+
+def is_recorded(epoch: int) -> bool:
+    """Whether the run that records the move of an epoch has ended, on the instance that DAGSTER_HOME names."""
+    wanted = dg.RunsFilter(job_name=MOVE_JOB.name, tags={EPOCH_TAG: str(epoch)})
+    with dg.DagsterInstance.get() as instance:
+        return any(run.is_finished for run in instance.get_runs(wanted))
 
 
 def _findings(record: MoveRecord, broken: str, untold: list[str]) -> list[Finding]:

@@ -14,7 +14,7 @@ import msgspec
 from config.settings import Settings
 from monitoring.runbook import link_of
 from pipelines.registrar import open_registrar
-from pipelines.release_record import ALERT_JOB, MOVE_JOB
+from pipelines.release_record import ALERT_JOB, EPOCH_TAG, MOVE_JOB
 from pipelines.release_rounds import Alert, Looked, Round, promotion_round, registry_round, rollback_round
 from pipelines.sensor_beats import leave_heartbeat
 from pipelines.workspace import Workspace
@@ -125,7 +125,7 @@ def _record(intent: Intent) -> dg.RunRequest:
         "tidegate/version": str(intent.version or "-"),
         "tidegate/by": intent.by,
         "tidegate/reason": intent.reason[:200],
-        "tidegate/epoch": str(intent.epoch),
+        EPOCH_TAG: str(intent.epoch),
     }
     return dg.RunRequest(
         run_key=f"move:{intent.epoch}:{intent.tx}", run_config=config, tags=tags, job_name=MOVE_JOB.name

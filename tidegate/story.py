@@ -138,8 +138,9 @@ class _Teller:
             self._until(registrar, f"version {second} active", lambda head: head.slots.active == second)
             third = train(bad_release(self._settings)).number
             self._until(registrar, f"version {third} withdrawn", lambda head: head.states.get(third) == "rolled_back")
-        if self._found_bad is not None:
-            self._story.behind_live_seconds = time.monotonic() - self._found_bad
+            if self._found_bad is not None:
+                self._story.behind_live_seconds = time.monotonic() - self._found_bad
+            self._recorded(registrar.head().epoch)
 
     def _until(self, registrar: "Registrar", what: str, holds: "Callable[[Head], bool]") -> None:
         deadline = time.monotonic() + _STAGE_SECONDS
@@ -154,6 +155,17 @@ class _Teller:
                     told = f"{what} did not come within {_STAGE_SECONDS:g} s; {self._evidence()}; logs: "
                     raise StackError(told + ", ".join(map(str, self._story.logs)))
                 shown.update(f"waiting for {what}: {escape(self._evidence())}")
+                time.sleep(_POLL_SECONDS)
+
+    def _recorded(self, epoch: int) -> None:
+        """Wait for the run that shows the last move on Dagster's page."""
+        from pipelines.release_record import is_recorded
+
+        deadline = time.monotonic() + _STAGE_SECONDS
+        with self._console.status("waiting for the run that records it"):
+            while not is_recorded(epoch):
+                if time.monotonic() > deadline:
+                    raise StackError(f"the move of epoch {epoch} was not recorded; see {self._story.logs[1]}")
                 time.sleep(_POLL_SECONDS)
 
     def _note(self, head: "Head") -> None:

@@ -5,6 +5,8 @@ import dagster as dg
 import pytest
 
 from pipelines.definitions import build
+from pipelines.release_record import is_recorded
+from registry.journal import HeadReader
 from tests.pipelines.days import Bench, bench
 from tests.pipelines.test_notification import webhook
 from tests.registry.stores import World
@@ -22,7 +24,7 @@ def moved(workspace: Bench) -> str:
     world = World.at(workspace.settings.registry.mirror.parent / "registry")
     world.root = workspace.settings.registry.mirror
     world.activate()
-    return world.registrar().head().epoch and "active-1-2"
+    return HeadReader(world.root).folded().newest
 
 
 def run(
@@ -87,3 +89,19 @@ def test_an_alert_that_nobody_heard_fails_its_run(
         result = run(bench(tmp_path, release={"notify": [url]}), instance, "release_alert_job", config)
     assert result.success is succeeds
     assert [each["message"] for each in told] == ["risk: no heartbeat; see docs/r.md#a"]
+
+
+def test_a_recorded_move_is_known_by_its_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once its run has ended, on the instance of DAGSTER_HOME."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    workspace = bench(tmp_path)
+    tx = moved(workspace)
+    assert not is_recorded(2)
+    with dg.DagsterInstance.get() as instance:
+        config = {"ops": {"release_move": {"config": {"tx": tx}}}}
+        job = build(workspace).resolve_job_def("release_move_job")
+        job.execute_in_process(instance=instance, run_config=config, tags={"tidegate/epoch": "2"})
+    assert is_recorded(2)
+    assert not is_recorded(3)
