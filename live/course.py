@@ -17,9 +17,9 @@ from registry.effects import EPOCH_TAG, ROLLOUT_TAG, SLOTS_TAG
 from registry.errors import JournalBroken
 from registry.files import locked
 from registry.journal import HeadReader
-from registry.manifest import SLOTS, Slot
 from registry.moves import LOCK_FOLDER
 from registry.rollout import RolloutState
+from registry.slots import SLOTS, Slot
 from registry.states import Slots
 
 Source = Literal["journal", "tags", "aliases"]

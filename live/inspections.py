@@ -25,22 +25,20 @@ _FIRST_REFERENCE_SECONDS = 5.0
 class Inspections:
     """Gap scan of the lake, comparison with the venue's filters, drift of the features."""
 
-    def __init__(self, parts: Parts, worker: Worker) -> None:
-        self._parts = parts
+    def __init__(self, parts: Parts, worker: Worker, drift: DriftWatch, alert: Alert) -> None:
+        self._parts, self._drift, self._alert = parts, drift, alert
         self._schedules = Schedules(worker)
         self._known: set[str] = set()
 
-    def start(self, drift: DriftWatch, sync: Planned, alert: Alert) -> None:
+    def start(self, sync: Planned) -> None:
         """Plan the looks, and the journal's fsync."""
         risk, now_ns = self._parts.settings.risk, self._parts.clock.mono_ns()
-        self._alert = alert
-        self._drift = drift
         every = self._schedules.every
         every("gaps", risk.gap_scan_minutes * 60, _FIRST_GAP_SCAN_SECONDS, now_ns, self._gap_job)
         every("reference", risk.reference_check_minutes * 60, _FIRST_REFERENCE_SECONDS, now_ns, self._reference_job)
         every("sync", _SYNC_SECONDS, _SYNC_SECONDS, now_ns, sync)
-        every("drift", risk.drift_look_seconds, risk.drift_look_seconds, now_ns, drift.look)
-        every("drift_save", SAVE_SECONDS, SAVE_SECONDS, now_ns, drift.save)
+        every("drift", risk.drift_look_seconds, risk.drift_look_seconds, now_ns, self._drift.look)
+        every("drift_save", SAVE_SECONDS, SAVE_SECONDS, now_ns, self._drift.save)
 
     def tick(self, now_ns: int) -> None:
         """Start what is due and carry over what was found."""

@@ -25,7 +25,8 @@ from registry.bundle import Scorer
 from registry.errors import FileError, ManifestError, RegistryError
 from registry.files import write_file
 from registry.journal import HeadReader
-from registry.manifest import BUNDLES_FOLDER, SLOTS, Cause, Mirror, Slot
+from registry.manifest import BUNDLES_FOLDER, Cause, Mirror
+from registry.slots import SLOTS, Slot
 from registry.versions import Version
 
 STATE_FILE = "followed.json"

@@ -71,7 +71,7 @@ class Risk:
         self._release = ReleaseWatch(parts, self._watch)
         self._positions = Positions()
         self._drift = DriftWatch(parts, self._baseline)
-        self._inspections = Inspections(parts, worker or ThreadWorker(parts.wake))
+        self._inspections = Inspections(parts, worker or ThreadWorker(parts.wake), self._drift, self._alert)
         self._reports = SeenIds()
         self._untold: dict[str, Outcome] = {}
         self._started_ns = self._due_ns = 0
@@ -119,9 +119,7 @@ class Risk:
         self._release.start(folded)
         self._told(self._candidates.restore())
         self._drift.start()
-        self._inspections.start(
-            self._drift, self._sync_job, lambda reason, symbol, text: self._watch.alert(reason, text, symbol)
-        )
+        self._inspections.start(self._sync_job)
         self._is_ready = True
         log.info("risk_started", open_candidates=len(self._candidates), halts=len(self._watch.halts))
 
@@ -288,6 +286,9 @@ class Risk:
             self._evidence.append(record)
         except OSError as refused:
             self._journal_trouble(refused)
+
+    def _alert(self, reason: str, symbol: str, text: str) -> None:
+        self._watch.alert(reason, text, symbol)
 
     def _sync_job(self) -> Job | None:
         """The fsync of what was written since the last one."""

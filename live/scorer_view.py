@@ -5,7 +5,7 @@ from typing import Any
 
 from bus.heartbeats import SILENT_SECONDS, Heartbeat
 from live.model_slots import WATCHED
-from registry.manifest import Slot
+from registry.slots import Slot
 
 
 def strays(named: Mapping[Slot, int], beat: Heartbeat | None, wall_ns: int) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from typing import Literal
 
 from registry.bundle import verify_bundle
 from registry.errors import ManifestError, RegistryError
-from registry.manifest import ManifestEntry, Mirror, Slot
+from registry.manifest import ManifestEntry, Mirror
+from registry.slots import Slot
 
 Step = Literal["keep", "fill", "empty"]
 

@@ -13,8 +13,8 @@ from config.live_sections import Rollout as Config
 from live.rollout import Rollout, effective
 from registry.card import decode
 from registry.errors import ManifestError, RegistryError
-from registry.manifest import SLOTS, Slot
 from registry.rollout import ROLLOUT_FILE, RolloutState, read
+from registry.slots import SLOTS, Slot
 
 
 @dataclass(frozen=True, slots=True)

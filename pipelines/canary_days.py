@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from archive.layout import BOOK, clock_text, day_bounds_ns
 from archive.store import Lake
-from evaluation.intervals import Estimate
+from evaluation.clustered import Estimate
 from market.events import NO_ASK_TICKS, NO_BID_TICKS
 from pipelines.errors import NotEnoughData
 from pipelines.live_measures import TradedFigures

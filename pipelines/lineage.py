@@ -165,7 +165,8 @@ class Versions:
         if which.removeprefix("v").isdecimal():
             return int(which.removeprefix("v"))
         # The mirror's slots bring the runtime of the bundles with them.
-        from registry.manifest import SLOTS, Mirror
+        from registry.manifest import Mirror
+        from registry.slots import SLOTS
 
         if which not in SLOTS:
             return None

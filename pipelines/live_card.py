@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from archive.layout import clock_text
-from evaluation.intervals import Estimate
+from evaluation.clustered import Estimate
 from pipelines.live_drift import LiveDrift
 from pipelines.live_measures import Evaluation, TradedFigures, VersionFigures
 from pipelines.live_proof import Rescored

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from archive.live_tables import ROUTE_CODES
 from evaluation.calibration import brier, ece_debiased
+from evaluation.clustered import Estimate, clustered_mean, clustered_share
 from evaluation.discrimination import auc
-from evaluation.intervals import Estimate, clustered_mean, clustered_share
 from market.barriers import TARGET, UNRESOLVED
 from monitoring.metrics import SLOTS
 from pipelines.live_rows import CANARY, Rows, Traded

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from archive.live_tables import ROUTE_CODES
 from evaluation.calibration import brier, ece_debiased, reliability
-from evaluation.intervals import Estimate
+from evaluation.clustered import Estimate
 from pipelines.live_measures import Evaluation, Judgements, TradedFigures, is_known
 from pipelines.live_rows import Rows
 from pipelines.plotting import AMBER, BLUE, GREY, PAPER, VERMILLION, dress, figure, legend, legend_above, png

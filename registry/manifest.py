@@ -11,7 +11,7 @@ the registrar goes the other way: its bundles are kept, the manifest decides, an
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -20,9 +20,7 @@ from registry import files
 from registry.bundle import copy_bundle, verify_bundle
 from registry.card import ModelCard
 from registry.errors import BundleError, ManifestError
-
-Slot = Literal["active", "shadow", "previous"]
-SLOTS: tuple[Slot, ...] = get_args(Slot)
+from registry.slots import SLOTS, Slot
 
 MANIFEST_FILE, BUNDLES_FOLDER = "manifest.json", "bundles"
 

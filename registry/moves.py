@@ -30,7 +30,8 @@ from registry.errors import (
 from registry.files import locked
 from registry.guards import Case
 from registry.journal import Abort, Commit, Done, Folded, HeadReader, Intent
-from registry.manifest import SLOTS, Cause, Kept, Mirror, Slot
+from registry.manifest import Cause, Kept, Mirror
+from registry.slots import SLOTS, Slot
 from registry.states import Effect, Facts, Head, Moved, Plan, Refusal, ReleaseRules, Request, Slots
 from registry.transitions import decide
 

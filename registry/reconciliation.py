@@ -9,8 +9,9 @@ from registry import rollout
 from registry.effects import EPOCH_TAG, HEAD_TAG, is_ours
 from registry.errors import ManifestError, MoveRefused
 from registry.journal import Folded
-from registry.manifest import SLOTS, Mirror
+from registry.manifest import Mirror
 from registry.moves import Mover
+from registry.slots import SLOTS
 from registry.states import ALIASES, Actor, Effect, Head, Moved, Request, Slots
 
 REASON = "external_move"

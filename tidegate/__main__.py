@@ -100,7 +100,7 @@ def tail(
 def drill(
     name: Annotated[str, typer.Argument(help="A drill's name, list, or all.")],
 ) -> None:
-    """Cause a trouble for real in a stack of its own, and prove what docs/runbook.md says of it. Exit 1 when it fails."""
+    """Cause a trouble for real in a stack of its own, and prove what docs/runbook.md says of it (1: it failed)."""
     from tidegate.drills.catalog import DRILLS
     from tidegate.drills.running import run, show
 

@@ -10,7 +10,8 @@ from typing import Protocol
 from registry.bundle import CARD_FILE
 from registry.card import ModelCard, decode
 from registry.errors import ManifestError, RegistryError, UnknownVersion
-from registry.manifest import BUNDLES_FOLDER, SLOTS, Mirror
+from registry.manifest import BUNDLES_FOLDER, Mirror
+from registry.slots import SLOTS
 from registry.versions import Version
 
 

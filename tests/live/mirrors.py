@@ -14,7 +14,8 @@ from config.settings import Settings
 from market.feature_spec import CONTEXT_NAMES, FEATURE_NAMES, N_FEATURES, schema_hash
 from registry.bundle import CARD_FILE, GOLDEN_FILE, MODEL_FILE, stamp_bundle
 from registry.card import Label, ModelCard, Thresholds, canonical, decode, encode
-from registry.manifest import Cause, Mirror, Slot
+from registry.manifest import Cause, Mirror
+from registry.slots import Slot
 from tests.live.parts import START_NS, settings
 from tests.registry.graphs import Forest, card, forest_graph, written
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from live.course import lags, of_journal, of_tags, unmoved
 from registry.effects import EPOCH_TAG, ROLLOUT_TAG, SLOTS_TAG
 from registry.journal import JOURNAL_FILE, HeadReader
-from registry.manifest import SLOTS
+from registry.slots import SLOTS
 from tests.live.journals import begun, committed, moved, tags
 from tests.live.test_rollout import state
 

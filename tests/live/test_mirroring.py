@@ -13,7 +13,8 @@ from market.feature_spec import schema_hash
 from registry import rollout
 from registry.bundle import GOLDEN_FILE, MODEL_FILE
 from registry.errors import RegistryError, StoreUnavailable
-from registry.manifest import MANIFEST_FILE, SLOTS
+from registry.manifest import MANIFEST_FILE
+from registry.slots import SLOTS
 from tests.live.journals import begun, committed, moved, tags
 from tests.live.mirrors import CAUSE, Models
 from tests.live.parts import START_NS, settings

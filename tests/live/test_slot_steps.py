@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from live.slot_steps import EMPTIED, Standing, step_of, step_to
-from registry.manifest import SLOTS, Slot
+from registry.slots import SLOTS, Slot
 
 numbers = st.none() | st.integers(1, 4)
 standings = st.none() | st.just(EMPTIED) | st.builds(Standing, st.integers(1, 4), st.booleans())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from archive.layout import day_bounds_ns, empty_book
 from archive.store import Lake
-from evaluation.intervals import Estimate
+from evaluation.clustered import Estimate
 from pipelines.canary_days import Rules, Shown, Stretch, choose, held_out, judge, stretches
 from pipelines.errors import NotEnoughData
 from pipelines.live_measures import TradedFigures

@@ -1,6 +1,6 @@
 import math
 
-from evaluation.intervals import Estimate
+from evaluation.clustered import Estimate
 from pipelines.live_card import artifacts_of, card_text, metrics_of
 from pipelines.live_drift import LiveDrift
 from pipelines.live_measures import Evaluation, TradedFigures, VersionFigures

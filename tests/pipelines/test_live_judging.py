@@ -8,7 +8,7 @@ import pytest
 
 from archive.layout import clock_text
 from archive.live_tables import LIVE_SCORES, OUTCOMES, REPORTS, ROUTE_CODES
-from evaluation.intervals import Estimate
+from evaluation.clustered import Estimate
 from pipelines.live_judging import LiveJudgement, judge_live, live_gates
 from pipelines.live_proof import oriented
 from pipelines.live_rows import Rows, read, survey

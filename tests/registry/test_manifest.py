@@ -7,7 +7,8 @@ import pytest
 
 from registry.bundle import MODEL_FILE, Scorer, stamp_bundle, verify_bundle
 from registry.errors import CorruptBundle, ManifestError, WrongBundle
-from registry.manifest import SLOTS, Cause, Event, Manifest, Mirror
+from registry.manifest import Cause, Event, Manifest, Mirror
+from registry.slots import SLOTS
 from tests.registry.graphs import Forest, card, forest_graph, written
 
 _PROMOTED = Cause(at="2026-01-08T01:00:00Z", by="tests", reason="passed its gates")

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from archive.layout import day_bounds_ns
 from archive.store import Lake
-from evaluation.intervals import Estimate
+from evaluation.clustered import Estimate
 from pipelines.canary_days import Shown, Stretch, judge
 from pipelines.live_measures import TradedFigures
 from pipelines.workspace import Workspace
