@@ -9,6 +9,7 @@ from rich.console import Console
 
 from config.settings import Settings
 from pipelines.partitions import Cell
+from registry.journal import read_head
 from tests.pipelines.days import settings
 from tidegate.demo import run, tell
 
@@ -27,7 +28,7 @@ def environ_of(settings: Settings) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
-def test_the_demo_tells_what_it_finds_repairs_it_and_ends_with_a_candidate(
+def test_the_demo_tells_what_it_finds_repairs_it_and_ends_with_a_version_that_trades(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The damaged partition is named, repaired and used; the outcome carries the version and where the time went."""
@@ -49,7 +50,7 @@ def test_the_demo_tells_what_it_finds_repairs_it_and_ends_with_a_candidate(
     for name, value in environ_of(tiny).items():  # the live services are another process, which reads it there
         monkeypatch.setenv(name, value)
     screen = io.StringIO()
-    outcome = tell(Console(file=screen, width=200, color_system=None), tiny, time.perf_counter())
+    outcome = tell(Console(file=screen, width=200, color_system=None), tiny, time.perf_counter(), with_releases=False)
     told = screen.getvalue()
     assert outcome.version == "signal_scorer version 1"
     assert (outcome.repaired, outcome.left_out) == ([str(GAPPED.key)], [])
@@ -63,6 +64,8 @@ def test_the_demo_tells_what_it_finds_repairs_it_and_ends_with_a_candidate(
     assert shown.total("candidates_total") == shown.total("scores_total", slot="active") > 0
     (model,) = shown.matching("model_info", slot="active")
     assert model.labels["version"] == "1"
+    assert read_head(tmp_path / "mirror").slots.active == 1, "nothing traded yet, so it was activated"
+    assert (outcome.state, outcome.story) == ("active", None)
     assert list((tmp_path / "mirror" / "active").iterdir())
 
 
