@@ -95,7 +95,7 @@ def _series(name: str, labels: dict[str, str], pages: Sequence[Scrape]) -> Itera
     if len(told) > _MOST_SERIES:
         yield f"... and {len(told) - _MOST_SERIES} more of {name}"
     if not told:
-        yield f"{name} = 0" if values else f"{name}: no service shows it"
+        yield f"{name} = 0" if values else f"{name}: no service has shown it yet"
 
 
 def _shown(sample: Sample) -> str:

@@ -32,7 +32,7 @@ def shown() -> Sequence[Scrape]:
         ("See `fail_safe_trigger_total{reason}`.", ['fail_safe_trigger_total{reason="redis_error"} = 1']),
         ('See `fail_safe_trigger_total{reason="operator"}`.', ["fail_safe_trigger_total = 0"]),
         ("See `winrate_canary`.", ["winrate_canary = 0"]),
-        ("See `rolling_precision{route}`.", ["rolling_precision: no service shows it"]),
+        ("See `rolling_precision{route}`.", ["rolling_precision: no service has shown it yet"]),
         ("See `order_seconds`.", ["order_seconds: median 0.015 s"]),
         ("See `handle_seconds{service}`.", ["handle_seconds: nothing measured yet"]),
         ("See `risk.window`.", ["risk.window is 1000"]),
