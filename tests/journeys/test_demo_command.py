@@ -31,8 +31,9 @@ def demo(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
         "EVALUATION_AUC_MIN": "0.5", "EVALUATION_ECE_MAX": "0.5", "EVALUATION_MIN_SAMPLES": "100",
         "PARITY_RANDOM_ROWS": "2000",
     }  # fmt: skip
+    environ = os.environ | {"COLUMNS": "160"} | tiny | more
     return subprocess.run(
-        [sys.executable, "-m", "tidegate", "demo", "--no-releases"], cwd=ROOT, env=os.environ | {"COLUMNS": "160"} | tiny | more,
+        [sys.executable, "-m", "tidegate", "demo", "--no-releases"], cwd=ROOT, env=environ,
         capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False,
     )  # fmt: skip
 
