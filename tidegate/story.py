@@ -214,7 +214,7 @@ def clear(console: Console, registrar: "Registrar") -> None:
         while head.is_cooling(now()):
             time.sleep(_POLL_SECONDS)
     registrar.enable_rollout(by, "a new demo begins", force=True)
-    console.print("   the rollout, disabled by an earlier demo, is enabled: [dim]tidegate rollout enable[/]")
+    console.print("   [dim]an earlier demo left the rollout disabled; done: python -m tidegate rollout enable --force")
 
 
 @contextmanager
