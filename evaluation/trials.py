@@ -38,8 +38,9 @@ class Judged:
 
     `probability` and `approves` are those of the version on trial, `other_probability` (None without another version)
     and `other_approves` those of the one beside it. `has_won` is the barrier label. `is_apart`: no candidate of its
-    symbol that was counted as apart lies within a horizon before it. Neighbours share their market and so their
-    outcome; calibration, which no pairing protects, counts those apart alone.
+    symbol that was counted as apart lies within a horizon before it. Neighbours share their market, so their outcome,
+    and two versions differ on them in one way: a bet takes those apart alone, else it takes one piece of luck for
+    sixty. What is only counted, counts all.
     """
 
     has_won: bool
@@ -136,7 +137,7 @@ class ActiveEvidence:
 
 @dataclass(slots=True)
 class ShadowTrial(Fold):
-    """A shadow beside the active version, paired on every candidate.
+    """A shadow beside the active version, paired: counted on every candidate, bet on those apart.
 
     It is worse by three bets whose weighted mean is the evidence: 0.7 on a HorizonBet of the ordering, aimed at
     `horizon` candidates, 0.15 each on fixed stakes on the ordering and on the Brier difference. It is not worse by a
@@ -174,16 +175,17 @@ class ShadowTrial(Fold):
         _check(seen)
         y = 1.0 if seen.has_won else 0.0
         difference, bound = brier_difference(seen.probability, seen.other_probability, y)
-        order, order_bound = self.ordering.take(seen.probability, seen.other_probability, y)
         self.candidates += 1
         self.difference += difference
+        if not seen.is_apart:
+            return
+        order, order_bound = self.ordering.take(seen.probability, seen.other_probability, y)
         self.brier.take(difference, bound)
         self.ordered.take(order, order_bound)
         self.aimed.take(order, order_bound)
         self.not_worse.take(self.margin - difference, bound + self.margin)
         self.money.take(seen.approves, seen.other_approves, y)
-        if seen.is_apart:
-            self.calibration.take(seen.probability, y)
+        self.calibration.take(seen.probability, y)
         worse = 0.7 * self.aimed.evidence + 0.15 * self.ordered.evidence + 0.15 * self.brier.evidence
         self.worse_peak = max(self.worse_peak, worse)
         self.not_worse_peak = max(self.not_worse_peak, self.not_worse.evidence)
@@ -360,6 +362,8 @@ class ActiveTrial(Fold):
         difference, bound = brier_difference(seen.probability, seen.other_probability, y)
         self.compared += 1
         self.difference += difference
+        if not seen.is_apart:
+            return
         self.brier.take(difference, bound)
         self.ordered.take(*self.ordering.take(seen.probability, seen.other_probability, y))
         self.detector_peak = max(self.detector_peak, 0.5 * (self.brier.evidence + self.ordered.evidence))

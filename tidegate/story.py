@@ -44,10 +44,14 @@ BAD_PRECISION = 0.25
 KNOBS: Mapping[str, str] = {
     "RELEASE_AUTO_CANARY": "true", "RELEASE_AUTO_PROMOTE": "true", "RELEASE_RAMP": "0.5", "RELEASE_STEP_HOURS": "0",
     "RELEASE_MIN_HOURS": "0", "RELEASE_MIN_SAMPLE": "200", "RELEASE_WINRATE_DELTA_PP": "10",
+    "RELEASE_SHADOW_MARGIN": "0.03",
     "RELEASE_COOLDOWN_MINUTES": "1", "RELEASE_WATCH_DAYS": "0.0001", "ROLLOUT_MODE": "canary",
     "ROLLOUT_CANARY_FRACTION": "0.5", "SCHEDULE_AUTOMATIC": "false",
 }  # fmt: skip
-"""What the story configures otherwise: half of the signals go to a canary, and nobody waits for a day to pass."""
+"""What the story configures otherwise: half of the signals go to a canary, and nobody waits for a day to pass.
+
+At the configured margin a shadow takes the better part of a day: candidates a horizon apart are few.
+"""
 _READY_SECONDS = 90.0
 _STAGE_SECONDS = 300.0
 _STOP_SECONDS = 30.0

@@ -199,3 +199,26 @@ def test_an_active_version_alone_has_no_detector() -> None:
     found = trial.evidence()
     assert (found.candidates, found.compared, found.detector) == (200, 0, 0.0)
     assert found.calibration > 0.0
+
+
+def test_neighbours_that_share_one_outcome_are_one_piece_of_evidence() -> None:
+    """Sixty candidates within a horizon are one draw of the market: all are counted, the bets are as with one of each.
+
+    Two versions that are equal differ on neighbours in one way, so taking each as news would withdraw either of them.
+    """
+    shadow, alone = ShadowTrial(0.003, 0.05, 2_000, 20.0), ShadowTrial(0.003, 0.05, 2_000, 20.0)
+    active, active_alone = ActiveTrial(0.05), ActiveTrial(0.05)
+    for horizon in range(100):
+        has_won = horizon % 2 == 0
+        p, other = (0.55, 0.5) if horizon % 4 < 2 else (0.5, 0.55)
+        for second in range(60):
+            seen = Judged(has_won, p, True, other, False, second == 0)
+            shadow.take(seen)
+            active.take(seen)
+            if seen.is_apart:
+                alone.take(seen)
+                active_alone.take(seen)
+    assert (shadow.candidates, active.compared) == (6_000, 6_000)
+    found, wanted = shadow.evidence(), alone.evidence()
+    assert (found.worse, found.not_worse, found.money_worse) == (wanted.worse, wanted.not_worse, wanted.money_worse)
+    assert active.evidence().detector == active_alone.evidence().detector < 1_000.0

@@ -8,7 +8,7 @@ import pytest
 
 from bus.messages import ControlEvent
 from evaluation.drift_gate import DriftView, GatedFeature
-from tests.live.release_stage import SECOND, ReleaseStage, reasons, versions
+from tests.live.release_stage import HORIZON_NS, SECOND, ReleaseStage, reasons, versions
 from tests.live.risk_market import report
 
 SOON = {"release": {"min_sample": 100, "shadow_min_candidates": 100, "execution_min_sample": 10}}
@@ -110,6 +110,7 @@ def test_a_shadow_that_scores_worse_is_said_and_halts_nobody(tmp_path: Path) -> 
     stage.seat(active=1, shadow=2)
     stage.start()
     for k in range(300):
+        stage.clock.advance(ns=HORIZON_NS)
         stage.ended(stage.outcome(won=bool(k % 2), probabilities={1: 0.9 if k % 2 else 0.1, 2: 0.5}))
     stage.mature()
     said = stage.last("shadow")
@@ -124,6 +125,7 @@ def test_a_promoted_version_is_watched_beside_the_one_before(tmp_path: Path) -> 
     stage.seat(active=2, shadow=1, previous=1)
     stage.start()
     for k in range(600):
+        stage.clock.advance(ns=HORIZON_NS)
         stage.ended(stage.outcome(won=bool(k % 2), probabilities={2: 0.5, 1: 0.9 if k % 2 else 0.1}))
     stage.mature()
     said = stage.last("active")

@@ -19,7 +19,7 @@ SECOND_NS = 1_000_000_000
 
 @pytest.fixture
 def made(tmp_path: Path) -> Settings:
-    """A risk whose log of trials holds a shadow that says the opposite of what happens, for 400 candidates."""
+    """A risk whose log holds a shadow that says the opposite of what happens, for 400 candidates a horizon apart."""
     folder = tmp_path / "live" / "risk" / "trials"
     folder.mkdir(parents=True)
     begun = Begun("shadow", 2, "m2", 1, "", "", 3, BEGAN_NS, 60 * SECOND_NS)
@@ -27,8 +27,9 @@ def made(tmp_path: Path) -> Settings:
     rng = random.Random(5)
     for number in range(400):
         has_won = rng.random() < 0.5
-        at_ns = BEGAN_NS + number * SECOND_NS
-        log.add(JudgedRow(f"a-{number}", at_ns, has_won, 0.2 if has_won else 0.8, True, 0.6 if has_won else 0.4, True))
+        at_ns = BEGAN_NS + number * 60 * SECOND_NS
+        probability, other = (0.2, 0.6) if has_won else (0.8, 0.4)
+        log.add(JudgedRow(f"a-{at_ns}", at_ns, has_won, probability, True, other, True))
     log.close()
     return settings({"paths": {"var": str(tmp_path)}})
 
