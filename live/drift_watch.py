@@ -67,6 +67,11 @@ class DriftWatch:
         self._looked_at = self._saved_at = 0
         self._told: dict[str, str] = {}
 
+    @property
+    def model_id(self) -> str:
+        """The model whose card the view is held against: not the active one's until there was a look at that."""
+        return self._model_id
+
     def start(self) -> None:
         """Go on from what an earlier run left; a file that cannot be read is as none, and is told."""
         for path in (self._rows_path, self._gate_path):

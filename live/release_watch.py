@@ -32,6 +32,8 @@ from live.watch import Watch
 PARITY: Final = "parity"
 """What an alert of ai_scorer names as its source when a bundle failed its golden rows; its target is the bundle."""
 _AGAIN_NS: Final = 5_000_000_000
+Entries = Callable[[int], float]
+"""Entries of the last hour that were not before a time."""
 Precision = Callable[[str], float | None]
 """Of a route, "" for all: share of approved candidates that reached the target, None of nothing."""
 _SCOPE: Final[Mapping[Trial, str]] = {"canary": "canary", "active": ""}
@@ -53,9 +55,10 @@ class ReleaseWatch:
         self._gauges = ReleaseGauges(parts.metrics)
         self._parity: deque[tuple[int, str]] = deque(maxlen=100)
         self._drift: DriftView | None = None
+        self._drift_of = ""
         self._canary_is_real = False
         self._fills: dict[tuple[str, str], tuple[Report, Draw]] = {}
-        self._entries_per_hour = 0.0
+        self._entries: Entries = lambda _: 0.0
         self._precision: Precision = lambda _: None
         self._disk_failed = False
 
@@ -127,9 +130,9 @@ class ReleaseWatch:
                 if trial.fold.is_lost and _halt_of(trial) not in self._watch.halts:
                     trial.forget_decision()
 
-    def on_drift(self, view: DriftView | None) -> None:
-        """How the features lie, by the newest look at them; None while there was none."""
-        self._drift = view
+    def on_drift(self, view: DriftView | None, model_id: str) -> None:
+        """How the features lie by the newest look at them, against this model's card; None while there was none."""
+        self._drift, self._drift_of = view, model_id
 
     def tick(self, horizon_ns: int) -> None:
         """Count what has matured and judge by it."""
@@ -144,9 +147,9 @@ class ReleaseWatch:
                 self._look(trial, at_ns)
             trial.flush()
 
-    def each_second(self, entries_per_hour: float, precision: Precision) -> None:
+    def each_second(self, entries: Entries, precision: Precision) -> None:
         """Follow the versions, measure, judge by the time; say again what nobody may forget."""
-        self._entries_per_hour, self._precision = entries_per_hour, precision
+        self._entries, self._precision = entries, precision
         self._follow()
         self._guard()
         at_ns = self._parts.clock.wall_ns()
@@ -258,22 +261,41 @@ class ReleaseWatch:
         at_ns, standing = self._parts.clock.wall_ns(), self._standing
         release, risk = self._parts.settings.release, self._parts.settings.risk
         since_ns = at_ns - round(release.parity_minutes * 60e9)
-        drifts = _drifts(self._drift, release.drift_minutes * 60.0)
         before = standing.previous or standing.active
         for name, trial in self._trials.items():
             bundle = f"v{trial.begun.version}-"
             beside = Guards(
                 parity_failures=sum(at >= since_ns and which.startswith(bundle) for at, which in self._parity),
-                drifts=drifts,
+                drifts=self._drifts(name),
                 precision_floor=risk.precision_floor,
             )
             if name == "active":
                 p95 = before.entries_per_hour_p95 if before else 0.0
-                beside = replace(beside, entries_per_hour=self._entries_per_hour, previous_entries_p95=p95 or None)
+                entries = self._entries(trial.begun.since_ns)  # those before are another version's
+                beside = replace(beside, entries_per_hour=entries, previous_entries_p95=p95 or None)
             halt = self._watch.halts.get(("precision_halt", "", _SCOPE.get(name, "-")))
             if halt is not None and halt.at_ns >= trial.begun.since_ns:  # an older one is of the version before
                 beside = replace(beside, precision=self._precision(_SCOPE[name]))
             trial.guard(beside, at_ns)
+
+    def _drifts(self, trial: Trial) -> tuple[Drift, ...]:
+        """What drift says of a trial's version: nothing by another card than the active one's.
+
+        It lies in the data, so it withdraws one thing at a time: the canary first, and the active version when it is
+        over its line for the whole time again since the canary was found bad, or the rollout was changed.
+        """
+        standing, view, hold_seconds = self._standing, self._drift, self._parts.settings.release.drift_minutes * 60.0
+        if view is None or standing.active is None or standing.active.model_id != self._drift_of:
+            return ()
+        if trial != "active":
+            return _drifts(view, hold_seconds, 0)
+        since_ns = standing.since_ns if standing.since_ns <= self._parts.clock.wall_ns() else 0  # not of another clock
+        if (canary := self._trials.get("canary")) is None:
+            return _drifts(view, hold_seconds, since_ns)
+        if canary.fold.said is not None and canary.fold.is_lost:
+            return _drifts(view, hold_seconds, max(since_ns, canary.fold.said.at_ns))
+        # Its turn has not come: shown, and over for no time at all, not even where release.drift_minutes is 0.
+        return tuple(replace(each, over_seconds=-1.0) for each in _drifts(view, hold_seconds, 0))
 
     # Verdicts
 
@@ -320,15 +342,17 @@ def _halt_of(trial: RunningTrial) -> tuple[str, str, str]:
     return reason, "", _SCOPE.get(trial.begun.trial, "")
 
 
-def _drifts(view: DriftView | None, hold_seconds: float) -> tuple[Drift, ...]:
+def _drifts(view: DriftView, hold_seconds: float, since_ns: int) -> tuple[Drift, ...]:
     """What the looks saw: time over a line runs from look to look, so a view that grows old grows no worse.
 
-    A feature that blocks has been over for long enough, also where two windows without a common row said so sooner.
+    Nothing before `since_ns` counts. A feature that blocks has been over for long enough, also where two windows
+    without a common row said so sooner.
     """
     found: list[Drift] = []
-    for each in view.features if view else ():
-        seconds = (view.at_ns - each.over_since_ns) / 1e9 if view and each.over_since_ns else 0.0
-        if each.state == "block":
+    for each in view.features:
+        over_ns = max(each.over_since_ns, since_ns)
+        seconds = max(0, view.at_ns - over_ns) / 1e9 if each.over_since_ns else 0.0
+        if each.state == "block" and (over_ns == each.over_since_ns or seconds >= view.span_seconds):
             seconds = max(seconds, hold_seconds)
         found += [
             Drift("psi", each.name, each.psi, each.psi_line, seconds, each.armed),

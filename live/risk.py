@@ -5,6 +5,7 @@ traded: the executor hears its halts and acts. What it must not forget is in `li
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from bus import streams
@@ -264,9 +265,9 @@ class Risk:
         self._roll_day()
         if self._baseline.look() and self._baseline.promise:
             self._parts.log.info("baseline", model=self._baseline.promise.card.id)
-        folded = self._evidence.folded
-        self._release.on_drift(self._drift.view)
-        self._release.each_second(entries, self._judged.precision)
+        folded, now_ns = self._evidence.folded, self._parts.clock.wall_ns()
+        self._release.on_drift(self._drift.view, self._drift.model_id)
+        self._release.each_second(partial(self._traded.entries_per_hour, now_ns), self._judged.precision)
         self._figures.promised(self._baseline)
         self._figures.judged(self._judged, folded, len(self._candidates))
         self._figures.traded(self._traded, folded, entries)

@@ -192,8 +192,8 @@ class TradedFigures:
         """Mean markout of fills at each horizon, basis points."""
         return tuple(mean(window) for window in self._routes[route].markouts)
 
-    def entries_per_hour(self, now_ns: int) -> int:
-        """Approvals whose first fill was in the last hour."""
+    def entries_per_hour(self, now_ns: int, since_ns: int = 0) -> int:
+        """Approvals whose first fill was in the last hour, and not before `since_ns`."""
         while self._entries and self._entries[0] <= now_ns - _HOUR_NS:
             self._entries.popleft()
-        return len(self._entries)
+        return sum(at_ns >= since_ns for at_ns in self._entries) if since_ns else len(self._entries)

@@ -120,7 +120,7 @@ class ReleaseStage:
         for _ in range(count):
             self.clock.advance(seconds=1.0)
             self.release.tick(HORIZON_NS)
-            self.release.each_second(entries, lambda _: 0.1)
+            self.release.each_second(lambda _: entries, lambda _: 0.1)
 
     def verdicts(self, trial: Trial) -> list[Verdict]:
         """What was said of a trial, in order."""

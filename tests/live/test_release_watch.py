@@ -161,20 +161,55 @@ def test_drift_withdraws_after_its_time_and_only_where_it_is_armed(tmp_path: Pat
     stage.seat(active=1)
     stage.start()
     since_ns = stage.clock.wall_ns()
-    stage.release.on_drift(_view(since_ns, since_ns, armed=False))
+    stage.release.on_drift(_view(since_ns, since_ns, armed=False), "m1")
     stage.clock.advance(seconds=1_801.0)
     stage.pass_second(5)
     assert stage.last("active").decision == "hold"
     assert stage.last("active").numbers["drift_armed"] == 0
-    stage.release.on_drift(_view(since_ns, since_ns))
+    stage.release.on_drift(_view(since_ns, since_ns), "m1")
     stage.pass_second(5)
     assert stage.halts() == []  # nobody has looked for half an hour
-    stage.release.on_drift(_view(stage.clock.wall_ns(), since_ns))
+    stage.release.on_drift(_view(stage.clock.wall_ns(), since_ns), "m1")
     stage.pass_second()
     assert stage.halts() == [("HALT", "CRIT", "psi_feature_spread_bps", "")]
     assert stage.parts.metrics.registry.get_sample_value(
         "gate_breached", {"trial": "active", "gate": "psi_feature"}
     ) == 1.0  # fmt: skip
+
+
+def test_drift_withdraws_the_canary_first_and_the_active_version_by_a_time_of_its_own(canary: ReleaseStage) -> None:
+    """It lies in the data: both at once would be two rollbacks for one cause."""
+    since_ns = canary.clock.wall_ns()
+    canary.clock.advance(seconds=1_801.0)
+    canary.release.on_drift(_view(canary.clock.wall_ns(), since_ns), "m1")
+    canary.pass_second(10)
+    assert canary.halts() == [("HALT", "WARN", "psi_feature_spread_bps", "canary")]
+    assert canary.last("active").numbers["drift_over"] == 1.0
+    canary.roll(2, mode="disabled", fraction=0.0)
+    canary.seat(shadow=0)
+    canary.pass_second(2)
+    canary.clock.advance(seconds=1_700.0)
+    canary.release.on_drift(_view(canary.clock.wall_ns(), since_ns), "m1")
+    canary.pass_second(2)
+    assert [each[1:] for each in canary.halts()[1:]] == [("INFO", "psi_feature_spread_bps", "canary")]
+    canary.clock.advance(seconds=110.0)
+    canary.release.on_drift(_view(canary.clock.wall_ns(), since_ns), "m1")
+    canary.pass_second(2)
+    assert canary.halts()[2:] == [("HALT", "CRIT", "psi_feature_spread_bps", "")]
+
+
+def test_drift_against_another_versions_card_says_nothing_of_the_one_that_comes_back(tmp_path: Path) -> None:
+    """Until the next look the view is of the version that was withdrawn; the one before would fall by it at once."""
+    stage = ReleaseStage(tmp_path)
+    stage.seat(active=2, previous=1)
+    stage.start()
+    view = _view(stage.clock.wall_ns(), stage.clock.wall_ns() - 1_801 * SECOND)
+    stage.release.on_drift(view, "m2")
+    stage.pass_second()
+    assert stage.last("active").decision == "roll_back"
+    stage.seat(active=1, previous=0)
+    stage.pass_second(10)
+    assert (stage.last("active").version, stage.last("active").decision) == (1, "hold")
 
 
 def test_a_gate_that_only_watches_is_shown_and_decides_nothing(tmp_path: Path) -> None:
@@ -199,6 +234,28 @@ def test_entries_over_the_release_befores_p95_withdraw(tmp_path: Path) -> None:
     assert stage.halts() == []
     stage.pass_second(entries=181.0)
     assert stage.halts() == [("HALT", "CRIT", "throughput", "")]
+
+
+def test_a_version_that_comes_back_does_not_answer_for_the_entries_of_the_one_before(tmp_path: Path) -> None:
+    """They stay in the hour that is looked at: by them it would fall in the second in which it came back."""
+    stage = ReleaseStage(tmp_path)
+    stage.seat(active=2, previous=1)
+    stage.start()
+    entered = [stage.clock.wall_ns()] * 500
+
+    def pass_second() -> None:
+        stage.clock.advance(seconds=1.0)
+        stage.release.each_second(lambda since_ns: sum(at >= since_ns for at in entered), lambda _: 0.1)
+
+    pass_second()
+    assert stage.halts() == [("HALT", "CRIT", "throughput", "")]
+    stage.seat(active=1, previous=0)
+    for _ in range(10):
+        pass_second()
+    assert (stage.last("active").version, stage.last("active").decision) == (1, "hold")
+    entered += [stage.clock.wall_ns()] * 181
+    pass_second()
+    assert stage.last("active").decision == "roll_back"
 
 
 def test_orders_count_for_the_route_they_were_drawn_to(canary: ReleaseStage) -> None:

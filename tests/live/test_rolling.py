@@ -103,6 +103,7 @@ def test_entries_are_approvals_whose_first_fill_was_within_the_hour() -> None:
     figures.take_order(report("filled", 1, filled=5), 10)
     figures.take_order(report("filled", 2, filled=5, route="canary"), HOUR // 2)
     assert figures.entries_per_hour(HOUR - 1) == 2
+    assert figures.entries_per_hour(HOUR - 1, HOUR) == 0
     assert figures.entries_per_hour(HOUR) == 1
     assert figures.entries_per_hour(2 * HOUR) == 0
 
