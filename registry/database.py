@@ -1,5 +1,6 @@
 """The file beneath MLflow: is it one that MLflow can open, and what to do when it is not. Free of MLflow."""
 
+import re
 from pathlib import Path
 
 from registry.errors import StoreUnavailable
@@ -36,3 +37,11 @@ def why_not_opened(tracking_uri: str, said: str) -> str:
             f"{tracking_uri}'"
         )
     return f"MLflow at {tracking_uri} cannot be opened: {said}"
+
+
+def shortened(said: str) -> str:
+    """What MLflow says; of a server that is away without the tale of the connection, which is ten lines long."""
+    if "ConnectionPool" not in said:
+        return said
+    cause = re.search(r"\[Errno -?\d+\] ([^\"')]+)", said)
+    return f"the server does not answer{f' ({cause[1]})' if cause else ''}"

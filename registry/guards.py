@@ -1,7 +1,7 @@
 """The guards that several moves share: is the version fit, is the time right, does the evidence say so."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from registry.freezes import frozen_by
@@ -69,6 +69,11 @@ class Case:
         return Refusal("state", f"version {version} is {found}; to become {to} it must be {' or '.join(wanted)}")
 
 
+def moment(at: datetime) -> str:
+    """A zone-aware moment as people read it: 2026-01-07 12:00:00 UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def by_itself(case: Case, knob: str) -> Refusal | None:
     """Whether a sensor asks for what release.KNOB leaves to a human."""
     if case.request.by.kind != "sensor" or getattr(case.rules, knob):
@@ -104,10 +109,10 @@ def unfit(case: Case) -> Refusal | None:
 
 def wrong_time(case: Case) -> Refusal | None:
     """Cooldown, which nothing overrides, and freezes, which a human may."""
-    if case.head.is_cooling(case.now) and case.head.rollout is not None:
-        return Refusal(
-            "cooldown", f"nothing is promoted until {case.head.rollout.cooldown_until}: {case.head.rollout.reason}"
-        )
+    rollout = case.head.rollout
+    if rollout is not None and rollout.cooldown_until is not None and case.head.is_cooling(case.now):
+        ends = moment(rollout.cooldown_until)
+        return Refusal("cooldown", f"nothing is promoted in the cooldown, until {ends}: {rollout.reason}")
     freeze = frozen_by(case.rules.freeze, case.now)
     if freeze is not None and not case.request.force:
         return Refusal("freeze", f"nothing is promoted in the freeze {freeze} (release.freeze)")

@@ -85,6 +85,13 @@ class Mover:
             self._perform(folded, intent, kept)
             return _moved(folded, intent, was_known=False)
 
+    def weigh(self, request: Request, head: Head) -> Plan | Refusal:
+        """Say what a request would lead to from a head, by all that is known now; nothing is changed.
+
+        Raises MoveRefused when the registry is asked and does not answer, JournalBroken, ManifestError.
+        """
+        return decide(Case(head, request, self._facts(request, self._reader.folded()), self.rules, self.now()))
+
     def recover(self) -> Moved | None:
         """Finish or abort the move that was left open; None when there was none, or it was aborted."""
         with locked(self.root / LOCK_FOLDER):

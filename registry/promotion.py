@@ -19,7 +19,7 @@ from registry.effects import Announce, Store
 from registry.errors import MoveRefused
 from registry.moves import Mover
 from registry.reconciliation import Reconciliation, ScorerView, reconcile
-from registry.states import Actor, Head, Moved, ReleaseRules, Request, Subject, Transition
+from registry.states import Actor, Head, Moved, Plan, Refusal, ReleaseRules, Request, Subject, Transition
 
 __all__ = ["Actor", "Moved", "Reconciliation", "Registrar", "ScorerView"]
 
@@ -51,6 +51,10 @@ class Registrar:
     def head(self) -> Head:
         """Return where everything stands, from the journal alone."""
         return self._mover.head
+
+    def weigh(self, request: Request, head: Head | None = None) -> Plan | Refusal:
+        """What a request would lead to, from a head other than the journal's too. Nothing is changed."""
+        return self._mover.weigh(request, head or self.head())
 
     def enter(
         self, version: int, by: Actor, reason: str, evidence: Evidence | None = None, *, tx: str | None = None

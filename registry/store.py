@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from registry.bundle import stamp_bundle, verify_bundle
 from registry.card import ModelCard
-from registry.database import check_database, why_not_opened
+from registry.database import check_database, shortened, why_not_opened
 from registry.errors import AliasMoved, RegistryError, StoreUnavailable, UnknownVersion
 from registry.files import locked
 from registry.staging import check_metrics, stage
@@ -371,7 +371,8 @@ class ModelStore:
         try:
             yield
         except MlflowException as error:
-            raise RegistryError(f"{self.name} in {self.tracking_uri}: MLflow would not {doing}: {error}") from error
+            found = shortened(str(error))
+            raise RegistryError(f"{self.name} in {self.tracking_uri}: MLflow would not {doing}: {found}") from error
 
 
 def _card_tags(card: ModelCard) -> dict[str, str]:

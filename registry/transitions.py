@@ -9,7 +9,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from registry import withdrawals
-from registry.guards import Case, by_itself, newest_first, unfit, unproven, wrong_time
+from registry.guards import Case, by_itself, moment, newest_first, unfit, unproven, wrong_time
 from registry.states import Event, Plan, Refusal, State, Transition
 
 
@@ -171,7 +171,7 @@ def _disabled(case: Case) -> Refusal | None:
     rollout = case.head.rollout
     if rollout is None or rollout.mode != "disabled" or case.request.force:
         return None
-    return Refusal("disabled", f"the rollout is disabled since {rollout.at}: {rollout.reason}; enable it first")
+    return Refusal("disabled", f"the rollout is disabled since {moment(rollout.at)}: {rollout.reason}; enable it first")
 
 
 def _reinstate(case: Case) -> Plan | Refusal:
@@ -192,11 +192,14 @@ def _enable(case: Case) -> Plan | Refusal:
         return Refusal("actor", f"{by} may not enable the rollout; a human may")
     if rollout is None or rollout.mode != "disabled":
         return Refusal("already", "the rollout is not disabled")
-    if case.head.is_cooling(case.now):
-        return Refusal("cooldown", f"the cooldown ends at {rollout.cooldown_until}; nothing shortens it")
+    if rollout.cooldown_until is not None and case.head.is_cooling(case.now):
+        return Refusal("cooldown", f"the cooldown ends at {moment(rollout.cooldown_until)}; nothing shortens it")
     clean = (case.request.evidence or {}).get("clean_evaluations", 0)
     if clean < wanted and not case.request.force:
-        return Refusal("no_evidence", f"{clean} clean verdicts in a row, release.clean_evaluations {wanted}")
+        return Refusal(
+            "no_evidence",
+            f"{clean} clean verdicts in a row, release.clean_evaluations {wanted}; force the move with a reason",
+        )
     return Plan("up", "disabled", "enabled", case.after(rollout=case.rollout("full")), {}, (case.mode_event("full"),))
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from registry.guards import KEPT, Case, by_itself, newest_first, unfit
+from registry.guards import KEPT, Case, by_itself, moment, newest_first, unfit
 from registry.states import Event, Plan, Refusal, Severity, Slots, State
 
 
@@ -53,7 +53,7 @@ def disable(case: Case) -> Plan | Refusal:
     """Take the rollout away, whatever it was; a canary is a shadow again."""
     head = case.head
     if head.rollout is not None and head.rollout.mode == "disabled":
-        return Refusal("already", f"the rollout is disabled since {head.rollout.at}: {head.rollout.reason}")
+        return Refusal("already", f"the rollout is disabled since {moment(head.rollout.at)}: {head.rollout.reason}")
     changed: dict[int, State] = {} if head.canary is None else {head.canary: "shadow"}
     after = case.after(canary=None, canary_since=None, rollout=case.rollout("disabled"))
     told = case.mode_event("disabled", "INFO" if case.request.by.kind == "human" else "CRIT")

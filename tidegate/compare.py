@@ -146,7 +146,9 @@ def _shown(value: object) -> str:
     if value is None:
         return "not measured"
     if isinstance(value, float):
-        return f"{value:.3g}" if 0 < abs(value) < _SMALL else f"{value:.4f}"
+        if value.is_integer() and abs(value) > 1:  # a count: MLflow keeps floats only
+            return f"{value:,.0f}"
+        return f"{value:.3g}" if 0 < abs(value) < _SMALL else f"{value:,.4f}"
     return f"{value:,}" if isinstance(value, int) else escape(str(value))
 
 

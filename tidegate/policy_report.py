@@ -44,6 +44,8 @@ def changed_by(release: Release, policy: Path) -> tuple[Release, dict[str, objec
 
     The file is laid out as config/app.yml is. Raises SettingsError naming file and key, also for other sections.
     """
+    if not policy.is_file():
+        raise SettingsError([f"{policy}: is not there; a policy is YAML with the knobs of section release to try"])
     named = explain(policy, {})
     keys = [key for key, origin in named.origins.items() if origin != "default"]
     if strange := [key for key in keys if not key.startswith(_SECTION)]:

@@ -19,11 +19,9 @@ from rich.table import Table
 from bus.messages import Trial
 from config.settings import Settings
 from registry.errors import EpochConflict, RegistryError
-from registry.guards import Case
 from registry.promotion import Moved, Registrar
 from registry.rollout import RolloutState
-from registry.states import Actor, Facts, Head, Plan, Refusal, ReleaseRules, Request, Subject
-from registry.transitions import decide
+from registry.states import Actor, Head, Plan, Refusal, Request, Subject
 from tidegate.versions import Meant, Versions
 
 Verb = Literal["candidate", "shadow", "canary", "active", "rollback", "enable", "disable"]
@@ -35,7 +33,8 @@ _TRIALS: dict[Verb, Trial] = {"canary": "shadow", "active": "canary"}
 OPERATOR = "operator"
 """The label of rollback_total under which a person's withdrawals are counted."""
 _SET_ASIDE = ("archived", "rolled_back", "quarantined")
-_EXACT = "0 margin mismatches, 0 flips"
+_NAMES_NONE = ("rollback", "enable", "disable")
+"""Verbs of what runs, whatever version it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +63,13 @@ def run(settings: Settings, order: Order, *, is_sure: bool, ask: Ask | None = No
     try:
         with open_registrar(settings, _now, bus_url) as registrar:
             head = registrar.head()
-            meant = versions.meant(order.which) if order.which else None
+            meant = None if order.verb in _NAMES_NONE else versions.meant(order.which)
             seen = entered(head, order, meant)
-            plan = preview(seen, request_of(order, meant, seen), settings.release.rules(), _now())
+            asked = request_of(order, meant, seen)
+            plan = registrar.weigh(replace(asked, evidence=asked.evidence or _evidence(settings, order, bus_url)), seen)
             if isinstance(plan, Refusal):
                 return refuse(plan.text)
-            console.print(diff(head, plan, _label(versions)))
+            console.print(diff(head, plan, _label(versions), seen.epoch + 1, _now()))
             if not is_sure and not _agreed(console, settings, order, meant, ask or typed):
                 return refuse("nothing was moved: not confirmed (--yes confirms)")
             moved = perform(registrar, order, meant, head, _evidence(settings, order, bus_url))
@@ -105,7 +105,7 @@ def release(settings: Settings, which: str, by: str, reason: str, *, disable_rol
     for verb in steps:
         code = run(settings, Order(verb, by, reason, "" if verb == "disable" else which), is_sure=True, bus_url=bus_url)
         if code and verb == "canary":
-            print("it stays in shadow; promotion_sensor takes it on when the evidence is there (release.auto_canary)")
+            print(f"it stays in shadow; {_onward(settings)}")
         elif code:
             return code
     return 0
@@ -128,21 +128,11 @@ def request_of(order: Order, meant: Meant | None, head: Head) -> Request:
     assert_never(order.verb)
 
 
-def preview(head: Head, request: Request, rules: ReleaseRules, now: datetime) -> Plan | Refusal:
-    """What would stand behind a request, were the version fit and the evidence there: the registrar looks at those."""
-    same = "shown before it is asked for"
-    fit = Facts(
-        is_known=True, sha256=same, data_hash=same, schema_hash=same, wanted_schema=same, parity=_EXACT
-    )  # fmt: skip
-    shown = replace(request, force=request.force or request.transition in ("canary", "active", "enable"))
-    return decide(Case(head, shown, fit, rules, now))
-
-
 def entered(head: Head, order: Order, meant: Meant | None) -> Head:
     """The head as a version finds it that the registry knows and no move has entered yet: it is entered first."""
     if meant is None or meant.number in head.states or order.verb not in ("shadow", "active"):
         return head
-    return msgspec.structs.replace(head, states=head.states | {meant.number: "candidate"})
+    return msgspec.structs.replace(head, epoch=head.epoch + 1, states=head.states | {meant.number: "candidate"})
 
 
 def perform(
@@ -171,10 +161,10 @@ def perform(
     return registrar.promote(number, order.verb, by, why, evidence, force=order.force, expect_epoch=epoch)
 
 
-def diff(head: Head, plan: Plan, label: Callable[[int | None], str]) -> Table:
-    """What stands, and what will: slots, states and the rollout, one line for each that changes."""
-    table = Table("", f"epoch {head.epoch}", f"epoch {head.epoch + 1}", title_justify="left")
-    for name, before, after in _changes(head, plan, label):
+def diff(head: Head, plan: Plan, label: Callable[[int | None], str], epoch: int, now: datetime) -> Table:
+    """What stands, and what will in an epoch: slots, states and the rollout, one line for each that changes."""
+    table = Table("", f"epoch {head.epoch}", f"epoch {epoch}", title_justify="left")
+    for name, before, after in _changes(head, plan, label, now):
         table.add_row(name, escape(before), f"[bold]{escape(after)}[/]")
     return table
 
@@ -204,7 +194,9 @@ def typed(question: str) -> str:
         return ""
 
 
-def _changes(head: Head, plan: Plan, label: Callable[[int | None], str]) -> Iterator[tuple[str, str, str]]:
+def _changes(
+    head: Head, plan: Plan, label: Callable[[int | None], str], now: datetime
+) -> Iterator[tuple[str, str, str]]:
     after = plan.after
     for slot in ("active", "previous", "shadow"):
         was, will = getattr(head.slots, slot), getattr(after.slots, slot)
@@ -213,16 +205,17 @@ def _changes(head: Head, plan: Plan, label: Callable[[int | None], str]) -> Iter
     if head.canary != after.canary:
         yield "canary", label(head.canary), label(after.canary)
     if head.rollout != after.rollout:
-        yield "rollout", _rollout(head.rollout), _rollout(after.rollout)
+        yield "rollout", _rollout(head.rollout, now), _rollout(after.rollout, now)
     for version, state in sorted(plan.states.items()):
         yield f"version {version}", head.states.get(version, "not entered yet"), state
 
 
-def _rollout(state: RolloutState | None) -> str:
+def _rollout(state: RolloutState | None, now: datetime) -> str:
     if state is None:
         return "as configured"
     share = f" {state.canary_fraction:.0%}" if state.mode == "canary" else ""
-    until = f", no promotion until {state.cooldown_until:%H:%M:%S} UTC" if state.cooldown_until else ""
+    ends = state.cooldown_until
+    until = f", no promotion until {ends:%H:%M:%S} UTC" if ends and now < ends else ""
     return f"{state.mode}{share}{until}"
 
 
@@ -236,6 +229,13 @@ def _label(versions: Versions) -> Callable[[int | None], str]:
             return f"version {number}"
 
     return label
+
+
+def _onward(settings: Settings) -> str:
+    """How a version in shadow comes to be the canary."""
+    if settings.release.auto_canary:
+        return "promotion_sensor takes it on when the evidence is there"
+    return "a person takes it on when the evidence is there (release.auto_canary is off)"
 
 
 def _agreed(console: Console, settings: Settings, order: Order, meant: Meant | None, ask: Ask) -> bool:

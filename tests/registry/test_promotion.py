@@ -184,7 +184,7 @@ def test_the_second_rollback_within_an_hour_is_critical(world: World) -> None:
     registrar.enter(4, PIPELINE, "trained")
     registrar.promote(4, "shadow", SENSOR, "gates are green")
     said = _refused("cooldown", registrar.promote, 4, "canary", HUMAN, "go", force=True)
-    assert said.startswith("nothing is promoted until 2026-01-09 03:15:00+00:00: bad")
+    assert said.startswith("nothing is promoted in the cooldown, until 2026-01-09 03:15:00 UTC: bad")
     world.passes(minutes=5)
     registrar.rollback(SENSOR, "precision_halt", "worse", subject="active")
     assert [each.severity for each in world.told if each.event == "ROLLBACK"] == ["WARN", "CRIT"]

@@ -11,14 +11,17 @@ import pytest
 
 from config.settings import Settings
 from registry.audit import log
+from registry.guards import Case
 from registry.journal import read_head
 from registry.states import Head, Plan, Refusal, ReleaseRules, Slots
 from registry.store import ModelStore
+from registry.transitions import decide
 from registry.versions import TrainingData
 from tests.live.mirrors import Models, registered
 from tests.live.parts import settings
+from tests.registry.cases import FIT
 from tests.registry.stores import START
-from tidegate.releasing import Order, diff, entered, preview, release, request_of, run
+from tidegate.releasing import Order, diff, entered, release, request_of, run
 from tidegate.versions import Meant
 
 RULES = ReleaseRules()
@@ -35,15 +38,15 @@ def order(verb: str, which: str = "3", **changes: object) -> Order:
 
 
 def planned(made: Order, meant: Meant | None, head: Head = HEAD) -> Plan | Refusal:
-    """What an order would lead to."""
+    """What an order would lead to, were the version fit."""
     seen = entered(head, made, meant)
-    return preview(seen, request_of(made, meant, seen), RULES, START)
+    return decide(Case(seen, request_of(made, meant, seen), FIT, RULES, START))
 
 
 def text_of(head: Head, plan: Plan | Refusal) -> str:
     """The shown difference."""
     assert isinstance(plan, Plan)
-    table = diff(head, plan, lambda number: f"v{number}" if number else "none")
+    table = diff(head, plan, lambda number: f"v{number}" if number else "none", head.epoch + 1, START)
     return "\n".join(" | ".join(str(cell) for cell in column.cells) for column in table.columns)
 
 
@@ -53,7 +56,7 @@ def test_a_promotion_shows_every_slot_that_changes() -> None:
         **{name: getattr(HEAD, name) for name in Head.__struct_fields__}
         | {"canary": 3, "canary_since": START - timedelta(days=2), "states": HEAD.states | {3: "canary"}}
     )
-    shown = text_of(canary, planned(order("active"), SHADOW, canary))
+    shown = text_of(canary, planned(order("active", force=True), SHADOW, canary))
     assert shown.splitlines()[0] == "active | previous | shadow | canary | rollout | version 2 | version 3"
     assert shown.splitlines()[2].count("v2") == 2
 
@@ -128,7 +131,7 @@ def test_the_way_up_and_back(place: tuple[Settings, Models], capsys: pytest.Capt
     assert "the streams do not answer: the event follows when they are back" in shown
     assert run(made, order("shadow", "3"), is_sure=True) == 0
     assert run(made, order("canary", "3", force=True), is_sure=True) == 1
-    assert capsys.readouterr().err.startswith("refused: nothing is promoted until ")
+    assert capsys.readouterr().err.startswith("refused: nothing is promoted in the cooldown, until ")
 
 
 def test_evidence_is_wanted_and_an_unknown_id_named(
@@ -145,6 +148,93 @@ def test_evidence_is_wanted_and_an_unknown_id_named(
     told_of = capsys.readouterr().err
     assert "signal_scorer-none" in told_of
     assert told_of.count("\n") == 1
+
+
+@pytest.mark.parametrize(("tag", "value", "says"), [
+    ("parity", "", "version 2 has parity proof 'none', wanted '0 margin mismatches, 0 flips'; export it again"),
+    ("schema_hash", "f" * 64, "version 2 is of feature schema ffffffffffffffff, this release computes "),
+    ("gate.parity_flips", "failed", "version 2 failed gate.parity_flips; train again"),
+])  # fmt: skip
+def test_an_unfit_version_changes_nothing_and_nothing_is_shown(
+    place: tuple[Settings, Models], capsys: pytest.CaptureFixture[str], tag: str, value: str, says: str
+) -> None:
+    """Not even its entry: the epoch stays, however it is asked for."""
+    made, models = place
+    run(made, order("active", "1"), is_sure=True)
+    ModelStore(made.registry.tracking_uri, made.registry.artifacts).set_version_tags(2, {tag: value})
+    epoch = read_head(models.root).epoch
+    capsys.readouterr()
+    for force in (False, True):
+        assert run(made, order("shadow", "2", force=force), is_sure=True) == 1
+        told = capsys.readouterr()
+        assert (told.out, told.err.count("\n")) == ("", 1)
+        assert told.err.startswith(f"refused: {says}")
+    assert read_head(models.root).epoch == epoch
+
+
+def test_a_version_that_is_entered_on_its_way_is_shown_with_the_epoch_it_gets(
+    place: tuple[Settings, Models], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two moves: the entry, then the slot."""
+    made, models = place
+    run(made, order("active", "1"), is_sure=True)
+    capsys.readouterr()
+    assert run(made, order("shadow", "2"), is_sure=True) == 0
+    told, epoch = capsys.readouterr().out, read_head(models.root).epoch
+    assert f"epoch {epoch - 2}" in told
+    assert told.count(f"epoch {epoch}") == 2
+
+
+def test_a_registry_without_a_version_before_refuses_to_go_back(
+    place: tuple[Settings, Models], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what trades goes on; no canary is withdrawn where none runs, and no version is meant by an empty word."""
+    made, models = place
+    run(made, order("active", "1"), is_sure=True)
+    before = read_head(models.root)
+    capsys.readouterr()
+    for asked, says in (
+        (order("rollback", ""), "version 1 is active and there is no healthy version before it to go back to"),
+        (order("rollback", "", subject="canary"), "there is no canary version to withdraw"),
+        (order("shadow", ""), "signal_scorer has no version with id ''"),
+    ):
+        assert run(made, asked, is_sure=True) == 1
+        assert says in capsys.readouterr().err
+    assert read_head(models.root) == before
+
+
+def test_an_empty_canary_becomes_nothing(place: tuple[Settings, Models], capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody has judged a trade of it: it is not promoted, and goes on as it is."""
+    made, models = place
+    run(made, order("active", "1"), is_sure=True)
+    run(made, order("shadow", "2"), is_sure=True)
+    run(made, order("canary", "2", force=True), is_sure=True)
+    capsys.readouterr()
+    assert run(made, order("active", "2"), is_sure=True) == 1
+    assert "wanted a verdict of the canary trial of version 2 that says promote, found none" in capsys.readouterr().err
+    head = read_head(models.root)
+    assert (head.slots.active, head.canary) == (1, 2)
+
+
+def test_with_mlflow_away_a_promotion_is_refused_and_a_rollback_made(
+    place: tuple[Settings, Models], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is lost: the journal, and what trades, stand as they did; the rollback's aliases follow later."""
+    made, models = place
+    for verb, number, force in (("active", 1, False), ("shadow", 2, False), ("canary", 2, True), ("active", 2, True)):
+        run(made, order(verb, str(number), force=force), is_sure=True)
+    before = read_head(models.root)
+    away = made.model_copy(update={"registry": made.registry.model_copy(update={"tracking_uri": "http://127.0.0.1:1"})})
+    capsys.readouterr()
+    assert run(away, order("shadow", "3"), is_sure=True) == 1
+    told = capsys.readouterr().err
+    assert "the server does not answer" in told
+    assert told.count("\n") == 1
+    assert len(told) < 600
+    assert read_head(models.root) == before
+    assert run(away, order("rollback", ""), is_sure=True) == 0
+    assert "MLflow does not answer: live trades by the new state already" in capsys.readouterr().out
+    assert read_head(models.root).slots.active == 1
 
 
 def test_release_brings_a_version_into_shadow_and_says_what_holds_it_there(
