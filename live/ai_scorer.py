@@ -208,6 +208,10 @@ class AiScorer:
         rollout = self._watch.look(self._parts.clock.wall_ns())
         if self._watch.problem:
             self._alert("WARN", ("rollout", self._watch.problem), self._watch.problem)
+        if rollout.has_canary and not self._slots.is_current("shadow"):
+            # The share is for the version the slot names. What still scores there is the one before it.
+            reason = "the shadow slot's version is not loaded"
+            rollout = Rollout("disabled", 0.0, rollout.seed, rollout.epoch, reason)
         if rollout == self._rollout:
             return
         before, self._rollout = self._rollout, rollout

@@ -87,9 +87,11 @@ _Stamp = tuple[str, int, int]
 
 @dataclass(slots=True)
 class _Place:
-    """One slot: the model, the link it was asked for, and the manifest at which that was refused."""
+    """One slot: the model and the link it came by, the link that was last asked for, and the manifest at which that was
+    refused."""
 
     model: LoadedModel | None = None
+    model_stamp: _Stamp | None = None
     stamp: _Stamp | None = None
     refused_at: object = None
 
@@ -111,6 +113,11 @@ class ModelSlots:
     def model(self, slot: Watched) -> LoadedModel | None:
         """The model that scores in a slot now."""
         return self._places[slot].model
+
+    def is_current(self, slot: Watched) -> bool:
+        """Whether the model of a slot is the one its link names; not while that is loaded, or when it was refused."""
+        place = self._places[slot]
+        return place.model is not None and place.model_stamp == place.stamp
 
     def look(self, run: Run | None = None) -> None:
         """Have every slot loaded whose link was turned since the last look; two looks at links, when none was."""
@@ -136,7 +143,7 @@ class ModelSlots:
                 changes.append(found)
             else:
                 changes.append(Swapped(slot, place.model, found))
-                place.model = found
+                place.model, place.model_stamp = found, stamp
         for slot, place in self._places.items():
             if place.stamp is None and place.model is not None:
                 changes.append(Swapped(slot, place.model, None))

@@ -288,6 +288,31 @@ def test_a_canary_routes_and_decides_by_the_shadow(models: Models, begin: Callab
     assert live.scorer.status()["models"]["canary"]["version"] == 2
 
 
+def test_a_version_that_has_left_the_shadow_slot_gets_no_share(models: Models, begin: Callable[..., Live]) -> None:
+    """It scores on while the next one loads, or for ever when that is refused; the share was given to that one."""
+    models.put("active", 1)
+    models.put("shadow", 2)
+    waiting: list[Task] = []
+    live = begin(waiting.append, rollout={**CANARY, "canary_fraction": 1.0})
+    live.give(candidate(0))
+    models.put("shadow", 3)
+    live.turn()
+    live.give(candidate(1))
+    waiting.pop()()
+    live.turn()
+    live.turn()
+    live.give(candidate(2))
+    assert [each.route for each in live.out.of(Score)] == ["canary", "paper", "canary"]
+    assert [live.out.of(Score)[k].judgements[-1].version for k in range(3)] == [2, 2, 3]
+    (models.put("shadow", 4) / MODEL_FILE).write_bytes(b"damaged")
+    live.turn()
+    waiting.pop()()
+    live.turn()
+    live.turn()
+    live.give(candidate(3))
+    assert live.out.of(Score)[3].route == "paper"
+
+
 def test_the_shadow_can_be_left_out(models: Models, begin: Callable[..., Live]) -> None:
     """signals.shadow false scores it as the canary alone."""
     models.put("active", 1)
