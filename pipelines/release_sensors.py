@@ -50,7 +50,8 @@ def _sensor(name: str, look: Round, description: str, settings: Settings) -> dg.
         before = msgspec.json.decode(context.cursor, type=Cursor) if context.cursor else Cursor()
         looked, moves = _look(name, look, workspace.settings, workspace.now)
         requests, after = plan_records(name, moves, before, looked.alert)
-        leave_heartbeat(name, looked.text, workspace, is_well=looked.is_well)
+        every = settings.release.sensor_seconds
+        leave_heartbeat(name, looked.text, workspace, is_well=looked.is_well, every_seconds=every)
         context.log.info("%s", looked.text)
         return dg.SensorResult(
             run_requests=requests,

@@ -66,7 +66,8 @@ def gap_sensor(ingest: "AssetJob", train: "AssetJob", settings: Settings) -> dg.
         plan = plan_backfill(wanting(workspace), before.attempts, under_way, schedule.backfill_max_partitions)
         result = plan_training(plan, before, train.name).result(ingest.name)
         text = str(result.skip_reason.skip_message) if result.skip_reason else f"{len(result.run_requests or ())} runs"
-        leave_heartbeat("gap_sensor", text, workspace, is_well=not plan.exhausted)
+        every = schedule.backfill_seconds
+        leave_heartbeat("gap_sensor", text, workspace, is_well=not plan.exhausted, every_seconds=every)
         return result
 
     return dg.SensorDefinition(
@@ -92,7 +93,7 @@ def drift_sensor(train: "AssetJob", settings: Settings) -> dg.SensorDefinition:
         trains = bool(context.instance.get_runs(dg.RunsFilter(job_name=train.name, statuses=_UNFINISHED), limit=1))
         days = [day for _, day in workspace.lake.partitions(LABELS)]
         request, text = plan_drift(heard.verdict if heard else None, max(days, default=None), trains, train.name)
-        leave_heartbeat("drift_sensor", text, workspace)
+        leave_heartbeat("drift_sensor", text, workspace, every_seconds=settings.schedule.backfill_seconds)
         return dg.SensorResult(
             run_requests=[request] if request else [],
             skip_reason=None if request else dg.SkipReason(text),

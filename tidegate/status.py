@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,12 +21,12 @@ from tidegate.streams import NoStreams, opened
 
 def run(settings: Settings, url: str, *, watch: bool, as_json: bool) -> int:
     """Show it once, or every second until Ctrl-C; returns 0 when everything that trades is ready, else 1."""
-    console = Console(highlight=False)
+    console, mirror = Console(highlight=False), Path(settings.registry.mirror)
     try:
         with opened(settings, url) as bus:
             if watch and not as_json:
-                return _watch(console, bus)
-            snapshot = look(bus, bus.address, time.time_ns())
+                return _watch(console, bus, mirror)
+            snapshot = look(bus, bus.address, time.time_ns(), mirror)
     except (NoStreams, BusError) as error:
         if as_json:
             console.print_json(json.dumps({"error": str(error)}))
@@ -48,8 +49,8 @@ def as_plain(snapshot: Snapshot) -> Mapping[str, Any]:
     return dict(plain)
 
 
-def _watch(console: Console, bus: RedisBus) -> int:
-    snapshot = look(bus, bus.address, time.time_ns())
+def _watch(console: Console, bus: RedisBus, mirror: Path) -> int:
+    snapshot = look(bus, bus.address, time.time_ns(), mirror)
     try:
         with Live(
             view(snapshot, console.width), console=console, screen=console.is_terminal, auto_refresh=False
@@ -57,7 +58,7 @@ def _watch(console: Console, bus: RedisBus) -> int:
             while True:
                 time.sleep(1.0)
                 try:
-                    snapshot = look(bus, bus.address, time.time_ns())
+                    snapshot = look(bus, bus.address, time.time_ns(), mirror)
                 except BusError as error:
                     live.update(f"the streams are away: {error}", refresh=True)
                     continue

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from tidegate.release_view import release_view
 from tidegate.situation import ServiceRow, Snapshot
 from tidegate.wording import age, clock_time
 
@@ -27,6 +28,7 @@ def view(snapshot: Snapshot, width: int) -> RenderableType:
             _markets(snapshot),
             _trading(snapshot),
             _models(snapshot),
+            release_view(snapshot),
             _queues(snapshot),
             _events(snapshot, width),
         )
