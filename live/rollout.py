@@ -90,6 +90,10 @@ class RolloutWatch:
         except ManifestError as error:
             self.problem = str(error)
         else:
+            if found is None and self._state is not None:
+                # Not as if nobody had said anything: by that a canary that was withdrawn would have its share again.
+                self.problem = f"{self._root / ROLLOUT_FILE}: was there and is gone; the registrar writes it anew"
+                return
             self._state, self.problem = found, ""
 
 

@@ -116,11 +116,12 @@ class Standings:
 
     def _read(self) -> None:
         try:
-            self._state = read(self._root)
+            found = read(self._root)
         except ManifestError:
             self._is_readable = False
         else:
-            self._is_readable = True
+            self._is_readable = found is not None or self._state is None  # one that is gone is not one never written
+            self._state = found or self._state
 
 
 def _stamp(path: Path) -> object:

@@ -61,15 +61,21 @@ def test_a_salt_makes_another_draw() -> None:
 
 
 def test_the_state_is_read_again_when_it_changes(tmp_path: Path) -> None:
-    """Appearing, replaced, gone."""
+    """Appearing, replaced, and gone: that is no leave, so what was withdrawn stays withdrawn."""
     watch = RolloutWatch(config(), tmp_path, NOW_NS)
     assert watch.look(NOW_NS).epoch == 0
     write(tmp_path, state(canary_fraction=0.05))
     assert watch.look(NOW_NS) == Rollout("canary", 0.05, "s", 1, "promoted")
     write(tmp_path, state(epoch=2, mode="disabled"))
     assert watch.look(NOW_NS) == Rollout("disabled", 0.0, "s", 2, "promoted")
+    watch.fence("winrate_seq", NOW_NS)
     (tmp_path / ROLLOUT_FILE).unlink()
-    assert watch.look(NOW_NS).mode == "canary"
+    assert (watch.look(NOW_NS).mode, watch.look(NOW_NS).epoch) == ("disabled", 2)
+    assert "is gone" in watch.problem
+    write(tmp_path, state(epoch=2))
+    assert watch.look(NOW_NS).reason == "fenced: winrate_seq"
+    write(tmp_path, state(epoch=3))
+    assert (watch.look(NOW_NS).mode, watch.problem) == ("canary", "")
 
 
 def test_a_state_that_cannot_be_read_disables(tmp_path: Path) -> None:

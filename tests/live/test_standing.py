@@ -66,3 +66,8 @@ def test_what_cannot_be_read_moves_nothing(tmp_path: Path) -> None:
     found = standings.look(now_ns)
     assert found.shadow is not None and found.shadow.version == 2
     assert "canary" not in found.trials()
+    (stage.mirror / ROLLOUT_FILE).unlink()
+    assert "canary" not in standings.look(now_ns).trials()
+    assert standings.look(now_ns).rollout.epoch == 1
+    stage.roll(1)
+    assert "canary" in standings.look(now_ns).trials()
