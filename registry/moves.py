@@ -264,8 +264,8 @@ class Mover:
     def _kept(self, slots: Slots, before: Slots, *, is_down: bool) -> dict[Slot, Kept | None]:
         """The bundles that the slots shall hold, verified, and fetched when the mirror has no sound copy.
 
-        What trades must be there. Of the other slots one that cannot be had is left empty on the way down, and refuses
-        a promotion into it.
+        What is to trade must be there. Of the other slots one that cannot be had is left empty on the way down, and
+        refuses a promotion into it.
         """
         kept: dict[Slot, Kept | None] = {}
         for slot in SLOTS:
@@ -275,6 +275,8 @@ class Mover:
             try:
                 kept[slot] = None if version is None else self._copy(version)
             except RegistryError as error:
+                if slot == "active" and is_down and not is_new:
+                    continue  # what trades is not moved: a canary comes down whatever has become of that copy
                 if slot == "active" or (is_new and not is_down):
                     code = "corrupt" if isinstance(error, BundleError) else "no_copy"
                     raise MoveRefused(

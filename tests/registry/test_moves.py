@@ -12,7 +12,7 @@ import pytest
 from registry.errors import JournalBroken, ManifestError, MoveRefused
 from registry.journal import JOURNAL_FILE, HeadReader, read_head
 from registry.manifest import MANIFEST_FILE
-from registry.rollout import ROLLOUT_FILE
+from registry.rollout import ROLLOUT_FILE, read
 from registry.states import Moved
 from tests.registry.agreement import check_agreement, check_prefixes
 from tests.registry.stores import HUMAN, PIPELINE, SENSOR, World
@@ -147,6 +147,23 @@ def test_mlflow_is_away_during_a_rollback(world: World) -> None:
     check_agreement(world)
     rollbacks = [each for each in HeadReader(world.root).folded().moves.values() if each.transition == "rollback"]
     assert len(rollbacks) == 1
+
+
+def test_a_canary_comes_down_beside_an_active_copy_that_is_damaged(world: World) -> None:
+    """With MLflow away there is no other copy: the link stays, and the fence does not wait for it."""
+    (bundle,) = (world.root / "bundles").glob("v1-*")
+    kept = (bundle / "model.onnx").read_bytes()
+    (bundle / "model.onnx").write_bytes(b"damaged")
+    world.store.is_down = True
+    moved = _withdraw(world, Death())
+    assert (moved.head.states[2], moved.head.slots.active) == ("rolled_back", 1)
+    assert (world.slot("active"), world.slot("shadow")) == (1, None)
+    found = read(world.root)
+    assert found is not None and found.mode == "disabled"
+    (bundle / "model.onnx").write_bytes(kept)
+    world.store.is_down = False
+    world.registrar().reconcile()
+    check_agreement(world)
 
 
 def test_the_bus_is_away(world: World) -> None:
