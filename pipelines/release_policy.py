@@ -5,7 +5,7 @@ What is due stays due until it is done, so nothing is lost when a look is missed
 follows from what caused it, so asking twice moves once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeGuard
@@ -46,8 +46,12 @@ class Standstill:
     text: str
 
 
-def due_withdrawal(head: Head, said: Mapping[Trial, Heard], release: Release, now: datetime) -> Due | Standstill:
+def due_withdrawal(
+    head: Head, said: Mapping[Trial, Heard], release: Release, now: datetime, refused: Collection[str] = ()
+) -> Due | Standstill:
     """The withdrawal that is due: of the canary first, then of the active version, then of a shadow.
+
+    `refused` names transactions that were just refused: what cannot be withdrawn keeps nothing else where it is.
 
     A verdict counts only for the very trial it is about: a canary's by its salt, the active version's since it became
     that. However old it is, it stands until a newer one says otherwise.
@@ -55,13 +59,12 @@ def due_withdrawal(head: Head, said: Mapping[Trial, Heard], release: Release, no
     if not release.auto_rollback:
         return Standstill("release.auto_rollback is off: a person withdraws versions")
     for due in (_canary_out(head, said.get("canary")), _active_out(head, said.get("active"))):
-        if due:
+        if due and due.tx not in refused:
             return due
-    return (
-        _shadow_out(head, said.get("shadow"))
-        or _cap_reached(head, said.get("canary"), release, now)
-        or Standstill(_standing(said))
-    )
+    for due in (_shadow_out(head, said.get("shadow")), _cap_reached(head, said.get("canary"), release, now)):
+        if due and due.tx not in refused:
+            return due
+    return Standstill(_standing(said))
 
 
 def due_promotion(

@@ -5,7 +5,7 @@ record. Whatever is away is said within seconds, and tried again with the next l
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -80,14 +80,19 @@ def rollback_round(registrar: "Registrar", settings: Settings, now: Callable[[],
     """Make every withdrawal that is due."""
     evidence = gather(settings)
     made: list[str] = []
+    refused: dict[str, Looked] = {}
     for _ in range(_MOST_WITHDRAWALS):
-        due = due_withdrawal(registrar.head(), evidence.said, settings.release, now())
+        due = due_withdrawal(registrar.head(), evidence.said, settings.release, now(), refused)
         if isinstance(due, Standstill):
             break
         looked = _ask(registrar, due, Actor("sensor", "rollback_sensor"))
-        if not looked.is_well:
-            return looked
-        made.append(looked.text)
+        if looked.is_well:
+            made.append(looked.text)
+        else:
+            refused[due.tx] = looked
+    if refused:
+        worst = next(iter(refused.values()))
+        return replace(worst, text="; ".join([*made, *(each.text for each in refused.values())]))
     if made:
         return Looked("; ".join(made))
     return Looked(evidence.problem or due.text, is_well=not evidence.problem)

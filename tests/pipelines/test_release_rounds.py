@@ -134,6 +134,16 @@ def test_a_worse_shadow_is_rejected(scene: Scene) -> None:
     assert scene.moves()[-1] == ("reject", SHADOW, "sensor:rollback_sensor")
 
 
+def test_what_cannot_be_withdrawn_keeps_nothing_else_where_it_is(scene: Scene) -> None:
+    """The refusal is said, and the shadow goes all the same."""
+    scene.world.shadow(SHADOW)
+    say(scene.bus, heard("active", "roll_back", version=1), heard("shadow", "roll_back"))
+    looked = scene.look()
+    assert looked.alert is not None and "no_previous" in looked.alert.key
+    assert ("reject", SHADOW, "sensor:rollback_sensor") in scene.moves()
+    assert "no_previous" in scene.look().text
+
+
 def test_a_candidate_goes_all_the_way_by_itself(scene: Scene) -> None:
     """Shadow, canary, its ramp, active: one move a look, each with the evidence it rests on."""
     scene.registrar().enter(SHADOW, PIPELINE, "trained")
