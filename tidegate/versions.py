@@ -103,7 +103,11 @@ class Versions:
         store = self.open_store()
         if digits.isdecimal():
             return store.version(int(digits))
-        return store.by_alias(word) or store.by_model_id(word)
+        if found := store.by_alias(word):
+            return found
+        if word in SLOTS:
+            raise UnknownVersion(f"no version stands in slot {word}; name one by its number or its model's id")
+        return store.by_model_id(word)
 
 
 def _listed(known: Sequence[Meant]) -> str:

@@ -88,3 +88,13 @@ def test_without_a_trial_there_is_nothing_to_judge(tmp_path: Path, capsys: pytes
     empty = settings({"paths": {"var": str(tmp_path)}})
     assert run(empty, policy(tmp_path, "release: {}\n"), as_json=False) == 1
     assert "no trial was recorded yet" in capsys.readouterr().err
+
+
+def test_a_policy_that_is_not_there_is_refused_by_its_name(
+    made: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what one is."""
+    assert run(made, tmp_path / "none.yml", as_json=False) == 1
+    told = capsys.readouterr().err
+    assert "none.yml: is not there; a policy is YAML" in told
+    assert told.count("\n") == 1

@@ -75,3 +75,9 @@ def test_the_registry_is_asked_for_what_was_never_mirrored(models: Models, regis
     for word in ("signal_scorer-none", "9", "shadow"):
         with pytest.raises(UnknownVersion, match=word):
             versions.meant(word)
+
+
+def test_an_empty_slot_is_said_to_be_empty(models: Models, registry: Registry) -> None:
+    """A slot is no id that could be looked up."""
+    with pytest.raises(UnknownVersion, match="no version stands in slot shadow"):
+        Versions(models.root, lambda: registry).meant("shadow")
