@@ -209,6 +209,8 @@ def test_a_canary_waits(standing: Head, said: dict[Trial, Heard], why: str) -> N
 def test_the_share_rises_without_a_promotion_as_long_as_nothing_speaks_against_it() -> None:
     """More trade is how the evidence is had; only the last step needs the proof."""
     assert promoted(canary_head(hours=6), heard("canary", "hold")).verb == "ramp"
+    nothing = heard("canary", "hold", numbers={"sample_canary": 0.0})
+    assert "no trade of it was judged yet" in standstill(canary_head(hours=6), nothing)
 
 
 def test_nothing_is_promoted_by_itself_where_a_person_wants_to() -> None:
