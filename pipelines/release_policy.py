@@ -178,7 +178,9 @@ def _canary_up(head: Head, canary: int, heard: Heard | None, release: Release, n
         return Standstill(f"version {canary} has had {share:.0%} for {stay:.1f} of {release.step_hours:g} hours")
     higher = next_share(release.ramp, share)
     if higher is not None and not verdict.numbers.get("sample_canary"):
-        return Standstill(f"version {canary} has had {share:.0%} for {stay:.1f} hours, and no trade of it was judged yet")
+        return Standstill(
+            f"version {canary} has had {share:.0%} for {stay:.1f} hours, and no trade of it was judged yet"
+        )
     if higher is not None:
         text = f"no breach in {stay:.1f} hours at {share:.0%}"
         tx = f"ramp-{canary}-{rollout.salt}-{higher:g}"
