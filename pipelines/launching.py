@@ -62,16 +62,19 @@ class Launcher:
             raise PipelineError(f"{job}: {failure}")
 
     def trained(self) -> "Version":
-        """Run train_job and return the version that it registered.
+        """Run train_job and return the version that it registered, which an equal training may have registered before.
 
         Raises:
-            PipelineError: the run failed, or somebody moved alias candidate meanwhile.
+            PipelineError: the run failed.
         """
         self.must("train_job")
-        version = self.workspace.store.by_alias("candidate")
-        if version is None:
-            raise PipelineError("train_job succeeded, but no version has alias candidate; was it moved meanwhile?")
-        return version
+        event = self.instance.get_latest_materialization_event(dg.AssetKey("candidate"))
+        made = event.asset_materialization if event else None
+        if made is None:
+            raise PipelineError(
+                "train_job succeeded, but asset candidate has no materialization; look at it in Dagster"
+            )
+        return self.workspace.store.version(int(str(made.metadata["version"].value)))
 
     def _run(self, job: str, assets: Sequence[str] | None, span: Mapping[str, str], tags: dict[str, str]) -> str:
         started = time.perf_counter()

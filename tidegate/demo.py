@@ -77,18 +77,22 @@ def tell(console: Console, settings: Settings, started: float, *, with_releases:
         sound = [each for each in cells if each not in left_out]
         with bars.titled("3  features and labels of the sound partitions"):
             runs.must("ingest_job", ["features", "labels"], sound)
-        if with_releases and read_head(settings.registry.mirror).slots.active is None:
+        head, configured = read_head(settings.registry.mirror), settings
+        if with_releases and head.slots.active is None:
             title = f"4  a first release of {story.FIRST_ROUNDS} trees, so that there is something to be better than"
-            first = _train(story.first_release(settings), bars, title)
-            _activate(settings, first)
-        version = _train(settings, bars, "4  model, ONNX, parity proof, drift, card, registry", runs)
+            _activate(settings, _train(story.first_release(settings), bars, title))
+        elif with_releases:
+            configured = story.seeded(settings, story.seed_of(settings, head.epoch))
+        version = _train(configured, bars, "4  model, ONNX, parity proof, drift, card, registry", runs)
         spent = runs.runs, runs.run_seconds, sum(bars.body_seconds.values())
         paper = paper_run.run(console, settings, runs.workspace.store, version, max(each.day for each in sound))
         if read_head(settings.registry.mirror).slots.active is None:
             _activate(settings, version)
         told = None
         if with_releases:
-            told = story.run(console, lambda given: _train(given, bars, story.THIRD), version.number)
+            told = story.run(
+                console, lambda given: _train(given, bars, story.THIRD), version.number, configured.training.seed
+            )
         return Outcome(
             version=f"{version.name} version {version.number}",
             state=runs.workspace.store.version(version.number).state,
@@ -111,7 +115,7 @@ def _train(settings: Settings, bars: Bars, title: str, runs: "Launcher | None" =
     from pipelines.launching import launcher
 
     with bars.titled(title):
-        if runs is not None:
+        if runs is not None and runs.workspace.settings is settings:
             return runs.trained()
         with launcher(settings, story.today(), bars) as own:
             return own.trained()

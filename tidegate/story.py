@@ -10,7 +10,6 @@ target. Its probabilities are as good, so the offline gates and the shadow's tes
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -31,6 +30,7 @@ from tidegate.environment import ROOT
 from tidegate.live_stack import SERVICES, LiveStack, StackError
 from tidegate.live_stack import start as start_live
 from tidegate.live_stack import stop as stop_live
+from tidegate.up import heeding_signals
 
 if TYPE_CHECKING:
     from registry.promotion import Registrar
@@ -91,13 +91,26 @@ def first_release(settings: Settings) -> Settings:
     return _with(settings, "training", max_rounds=min(FIRST_ROUNDS, settings.training.max_rounds))
 
 
+def seed_of(settings: Settings, epoch: int) -> int:
+    """The seed of the second release and of the third: as configured, and another one behind an earlier demo.
+
+    The same data, code and seed give the same version, and that one has had its story.
+    """
+    return settings.training.seed + epoch
+
+
+def seeded(settings: Settings, seed: int) -> Settings:
+    """The settings with another seed of the trainer."""
+    return _with(settings, "training", seed=seed)
+
+
 def bad_release(settings: Settings) -> Settings:
     """The settings that the third release is trained with."""
     return _with(settings, "evaluation", precision_target=min(BAD_PRECISION, settings.evaluation.precision_target))
 
 
-def run(console: Console, train: Train, second: int) -> Story:
-    """Tell the story: `second` is a candidate and better than the active version; a third is trained in it.
+def run(console: Console, train: Train, second: int, seed: int) -> Story:
+    """Tell the story: `second` is a candidate and better than the active version; a third is trained with its seed.
 
     Raises StackError when a part of it does not come. The environment keeps KNOBS only within this call.
     """
@@ -119,7 +132,7 @@ def run(console: Console, train: Train, second: int) -> Story:
             with open_registrar(settings, now) as registrar:
                 clear(console, registrar)
             with _daemon(story.logs[1]), _live(var, story.logs[0], server.url) as stack:
-                _Teller(console, settings, stack, story).tell(train, second)
+                _Teller(console, settings, stack, story).tell(train, second, seed)
         return story
 
 
@@ -132,7 +145,7 @@ class _Teller:
         self._epoch = 0
         self._found_bad: float | None = None
 
-    def tell(self, train: Train, second: int) -> None:
+    def tell(self, train: Train, second: int, seed: int) -> None:
         """See the better version promoted; train the bad one and see it withdrawn."""
         from pipelines.registrar import open_registrar
 
@@ -140,7 +153,7 @@ class _Teller:
             self._epoch = registrar.head().epoch
             self._stack.wait_for(SERVICES, _READY_SECONDS)
             self._until(registrar, f"version {second} active", lambda head: head.slots.active == second)
-            third = train(bad_release(self._settings)).number
+            third = train(bad_release(seeded(self._settings, seed))).number
             self._until(registrar, f"version {third} withdrawn", lambda head: head.states.get(third) == "rolled_back")
             if self._found_bad is not None:
                 self._story.behind_live_seconds = time.monotonic() - self._found_bad
@@ -245,7 +258,7 @@ def _daemon(log: Path) -> Iterator[None]:
     with log.open("wb") as out:
         process = subprocess.Popen(  # noqa: S603 - the command is ours
             command, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
+            preexec_fn=heeding_signals,  # noqa: PLW1509 - no threads here
         )  # fmt: skip
     try:
         yield

@@ -142,8 +142,7 @@ def port_taken(port: int) -> bool:
 def start(page: Page, log: Path, environ: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start one server with its output in a log file.
 
-    A shell that starts us in the background ignores SIGINT, Dagster copies that handler onto SIGTERM, and could then
-    not be stopped; so the child starts with the default handler.
+    It can be stopped whatever we ignore.
     """
     with log.open("wb") as out:
         return subprocess.Popen(  # noqa: S603 - the commands are ours
@@ -152,8 +151,18 @@ def start(page: Page, log: Path, environ: Mapping[str, str] | None = None) -> su
             stderr=subprocess.STDOUT,
             cwd=ROOT,
             env=None if environ is None else dict(environ),
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
+            preexec_fn=heeding_signals,  # noqa: PLW1509 - no threads here
         )
+
+
+def heeding_signals() -> None:
+    """Let a child begin with the default handlers, which it would not inherit.
+
+    A shell that starts us in the background ignores SIGINT, and Dagster copies that handler onto SIGTERM, in our
+    process as in its own; a child that inherits it could not be stopped.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_DFL)
 
 
 def answers(page: Page) -> bool:

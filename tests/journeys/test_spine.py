@@ -9,13 +9,13 @@ import pytest
 
 from archive.layout import BOOK
 from pipelines.artifacts import ProvenBundle, TrainedModel
-from pipelines.automation import backfill_sensor
 from pipelines.bundling import export_bundle, prove_bundle
 from pipelines.ingestion import BACKFILL_TAG
 from pipelines.launching import Launcher, launcher
 from pipelines.learning import make_training_set, train
 from pipelines.partitions import RANGE_END, RANGE_START, Cell, cell
 from pipelines.progress import Progress
+from pipelines.retrain_sensors import gap_sensor
 from pipelines.workspace import Workspace
 from registry.bundle import verify_bundle
 from tests import recorded
@@ -39,9 +39,10 @@ _RECORDED: Mapping[str, Mapping[str, object]] = {
 
 
 def looked(runs: Launcher) -> dg.SensorResult:
-    """One tick of the backfill sensor."""
+    """One tick of the gap sensor."""
     context = dg.build_sensor_context(instance=runs.instance, resources={"workspace": runs.workspace})
-    found = backfill_sensor("ingest_job", runs.workspace.settings.schedule)(context)
+    jobs = (runs.definitions.resolve_job_def(name) for name in ("ingest_job", "train_job"))
+    found = gap_sensor(*jobs, runs.workspace.settings)(context)
     assert isinstance(found, dg.SensorResult)
     return found
 

@@ -33,6 +33,13 @@ def test_the_first_release_is_smaller_and_the_third_takes_too_much() -> None:
         assert changed.model_copy(update={section: getattr(usual, section)}) == usual
 
 
+def test_a_second_demo_trains_other_versions() -> None:
+    """A registry that has moved nothing yet gives the configured seed."""
+    usual = settings()
+    assert story.seed_of(usual, 0) == usual.training.seed
+    assert story.seeded(usual, story.seed_of(usual, 17)).training.seed == usual.training.seed + 17
+
+
 def test_what_is_configured_for_the_story_can_be_configured() -> None:
     """Every knob exists, and the WARN on false rollbacks would not be given."""
     given = load(environ=dict(story.KNOBS))
@@ -93,7 +100,7 @@ def test_a_rollout_that_a_rollback_disabled_is_enabled_when_the_cooldown_is_over
     head = world.registrar().head()
     assert head.rollout is not None
     assert head.rollout.mode == "full"
-    assert "tidegate rollout enable" in shown.getvalue()
+    assert "python -m tidegate rollout enable" in shown.getvalue()
 
 
 class Running:

@@ -140,7 +140,7 @@ def test_trouble_in_the_same_words_is_told_once_a_minute_and_trips_each_time(tra
 
 def test_a_crit_of_a_reason_nobody_listed_counts_as_other(trading: Trading) -> None:
     """Labels stay within monitoring.metrics, whoever speaks."""
-    trading.control("ALERT", "CRIT", "winrate_delta")
+    trading.control("ALERT", "CRIT", "a_reason_of_tomorrow")
     triggered = trading.parts.metrics.fail_safe_trigger_total
     assert trading.executor.status()["mode"] == "paper"
     assert triggered.labels("other")._value.get() == 1
