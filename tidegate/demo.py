@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from registry.versions import Version
 
 _BY = "demo"
+_LEARNING = "4  model, ONNX, parity proof, drift, card, registry"
 
 
 def run(source: Path | None, *, with_releases: bool = True) -> int:
@@ -80,10 +81,14 @@ def tell(console: Console, settings: Settings, started: float, *, with_releases:
         head, configured = read_head(settings.registry.mirror), settings
         if with_releases and head.slots.active is None:
             title = f"4  a first release of {story.FIRST_ROUNDS} trees, so that there is something to be better than"
-            _activate(settings, _train(story.first_release(settings), bars, title))
+            _activate(settings, _train(console, story.first_release(settings), title))
         elif with_releases:
             configured = story.seeded(settings, story.seed_of(settings, head.epoch))
-        version = _train(configured, bars, "4  model, ONNX, parity proof, drift, card, registry", runs)
+        if configured is settings:
+            with bars.titled(_LEARNING):
+                version = runs.trained()
+        else:
+            version = _train(console, configured, _LEARNING)
         spent = runs.runs, runs.run_seconds, sum(bars.body_seconds.values())
         paper = paper_run.run(console, settings, runs.workspace.store, version, max(each.day for each in sound))
         if read_head(settings.registry.mirror).slots.active is None:
@@ -91,7 +96,7 @@ def tell(console: Console, settings: Settings, started: float, *, with_releases:
         told = None
         if with_releases:
             told = story.run(
-                console, lambda given: _train(given, bars, story.THIRD), version.number, configured.training.seed
+                console, lambda given: _train(console, given, story.THIRD), version.number, configured.training.seed
             )
         return Outcome(
             version=f"{version.name} version {version.number}",
@@ -110,15 +115,13 @@ def tell(console: Console, settings: Settings, started: float, *, with_releases:
         )
 
 
-def _train(settings: Settings, bars: Bars, title: str, runs: "Launcher | None" = None) -> "Version":
-    """Run train_job with these settings and return the version that it registered."""
+def _train(console: Console, settings: Settings, title: str) -> "Version":
+    """Run train_job with other settings than the demo's, and return the version that it registered."""
     from pipelines.launching import launcher
 
-    with bars.titled(title):
-        if runs is not None and runs.workspace.settings is settings:
-            return runs.trained()
-        with launcher(settings, story.today(), bars) as own:
-            return own.trained()
+    bars = Bars(console)
+    with bars.titled(title), launcher(settings, story.today(), bars) as runs:
+        return runs.trained()
 
 
 def _activate(settings: Settings, version: "Version") -> None:
@@ -137,7 +140,7 @@ def _announce(console: Console, settings: Settings, cells: Sequence[Cell]) -> No
     days = sorted({each.day for each in cells})
     console.print(f"[bold]tidegate demo[/]: {what}", soft_wrap=True)
     console.print(
-        f"{len(days)} days from {days[0]} to {days[-1]}, {', '.join(symbols)}. Two to five minutes on two cores; "
+        f"{len(days)} days from {days[0]} to {days[-1]}, {', '.join(symbols)}. Five minutes on two cores; "
         f"nothing leaves this machine.\n",
         soft_wrap=True,
     )
