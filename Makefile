@@ -30,7 +30,7 @@ up: $(READY) ## open Dagster and MLflow on this machine until Ctrl-C; SOURCE as 
 	$(BIN)/python -m tidegate up $(if $(SOURCE),--source "$(SOURCE)") $(ARGS)
 
 test: $(READY) ## run every test; ARGS="-k labels" runs some
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 simulate: $(READY) ## run 10,000 seeds of the live side with everything going wrong; ARGS="1053 --trace" replays one
 	$(BIN)/python -m tests.live.simulation $(ARGS)
