@@ -210,6 +210,9 @@ class _Teller:
             found = latest_verdicts(self._stack.bus)
         except BusError:
             return "no word from risk"
+        canary = found.get("canary")
+        if self._found_bad is None and canary is not None and canary.decision == "roll_back":
+            self._found_bad = time.monotonic()
         return (
             "; ".join(f"{each.trial} v{each.version}: {in_words(each)}" for each in found.values()) or "no verdict yet"
         )

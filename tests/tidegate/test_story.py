@@ -10,8 +10,11 @@ import pytest
 from rich.console import Console
 
 from bus.memory import MemoryBus
+from bus.publisher import Publisher
+from bus.streams import VERDICTS
 from config.settings import load
 from tests.live.parts import settings
+from tests.pipelines.verdicts import heard
 from tests.registry.stores import SENSOR, World
 from tidegate import story
 from tidegate.live_stack import LiveStack, StackError
@@ -159,3 +162,18 @@ def test_services_that_end_end_the_waiting(tmp_path: Path) -> None:
     told._stack.check = ended
     with pytest.raises(StackError, match="ended with 1"):
         told._until(world.registrar(), "never", lambda _: False)
+
+
+def test_the_moment_risk_finds_a_canary_bad_is_noted_once(tmp_path: Path) -> None:
+    """From there the closing line counts to the sensor's move."""
+    world = World.at(tmp_path)
+    world.activate()
+    told, _ = teller(world)
+    assert told._evidence() == "no verdict yet"
+    voice = Publisher(told._stack.bus, "risk", lambda: 1)
+    for number, decision in enumerate(("hold", "roll_back", "roll_back")):
+        assert (told._found_bad is None) == (number < 2)
+        voice.publish(VERDICTS, heard("canary", decision)["canary"].verdict, message_id=str(number))
+        voice.flush()
+        assert "canary v2: 700 canary trades" in told._evidence()
+    assert told._found_bad is not None
