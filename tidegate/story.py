@@ -73,7 +73,8 @@ class Step:
 class Story:
     """What the journal said, in order, and where live and the sensors wrote.
 
-    `behind_live_seconds`: the sensor's move behind risk's verdict, with which live had fenced the canary.
+    `behind_live_seconds`: the sensor's move behind risk's verdict, with which live had fenced the canary; None
+    where the verdict was not seen before the move.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -155,8 +156,8 @@ class _Teller:
             self._until(registrar, f"version {second} active", lambda head: head.slots.active == second)
             third = train(bad_release(seeded(self._settings, seed))).number
             self._until(registrar, f"version {third} withdrawn", lambda head: head.states.get(third) == "rolled_back")
-            ended = time.monotonic()
-            self._story.behind_live_seconds = ended - (ended if self._found_bad is None else self._found_bad)
+            if self._found_bad is not None:
+                self._story.behind_live_seconds = time.monotonic() - self._found_bad
             self._recorded(registrar.head().epoch)
 
     def _until(self, registrar: "Registrar", what: str, holds: "Callable[[Head], bool]") -> None:
