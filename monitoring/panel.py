@@ -1,0 +1,76 @@
+"""What a panel is: a question to Prometheus, its answer's unit and limits, and where the runbook goes on from there.
+
+Panels are declared without knowing who draws them: `monitoring.dashboards` makes them Grafana's, `tidegate snapshot`
+draws the same ones into an offline page.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Question = Literal["good", "execution", "guards", "system"]
+QUESTIONS: Final[dict[Question, str]] = {
+    "good": "Is the model good?",
+    "execution": "Is execution healthy?",
+    "guards": "Are the guards quiet?",
+    "system": "Is the platform well?",
+}
+"""The rows of the dashboard, in order."""
+Unit = Literal["share", "score", "bps", "seconds", "per_second", "per_hour", "count", "quote", "state"]
+Kind = Literal["lines", "steps", "heatmap", "stats"]
+"""steps: values that jump and stay. stats: the newest values alone, as large numbers."""
+Trouble = Literal["above", "below"]
+
+GRID_WIDTH: Final = 24
+_LABEL = re.compile(r"{{\s*(\w+)\s*}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One PromQL expression and the name of its series: {{label}} stands for a label that each answer carries.
+
+    `$__rate_interval` is the shortest window that holds several scrapes; `$route` and `$symbol` are what the reader
+    chose, as regular expressions. `is_limit` marks a limit that moves; it is drawn as one.
+    """
+
+    expression: str
+    legend: str
+    is_limit: bool = False
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The labels that the legend names."""
+        return _LABEL.findall(self.legend)
+
+    def named(self, labels: dict[str, str]) -> str:
+        """The legend of a series with these labels."""
+        return _LABEL.sub(lambda found: labels.get(found[1], ""), self.legend).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A line in a panel, in the panel's unit: on its `trouble` side something acts or alerts. `text` says what."""
+
+    value: float
+    trouble: Trouble
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel. `id` is its anchor, in small letters and hyphens; `runbook` the anchor of a runbook section.
+
+    `width` counts in columns of a grid of 24.
+    """
+
+    id: str
+    title: str
+    question: Question
+    description: str
+    unit: Unit
+    queries: tuple[Query, ...]
+    runbook: str
+    limits: tuple[Limit, ...] = ()
+    kind: Kind = "lines"
+    width: int = 8
