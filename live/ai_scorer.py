@@ -66,6 +66,7 @@ class AiScorer:
         for reason in REASONS:
             parts.metrics.score_refused_total.labels(reason)
         self._scores_total = {slot: parts.metrics.scores_total.labels(slot) for slot in SLOTS}
+        self._model_score = {slot: parts.metrics.model_score.labels(slot) for slot in SLOTS}
 
     def subscriptions(self) -> Sequence[Subscription]:
         """Candidates as a group, control events, and what it said itself before a restart."""
@@ -162,6 +163,7 @@ class AiScorer:
             self._approve(leave)
         for judgement in score.judgements:
             self._scores_total[judgement.slot].inc()
+            self._model_score[judgement.slot].observe(judgement.probability)
         metrics.canary_fraction_realized.set(self._realized.add(score.route))
 
     def _approve_late(self, candidate: Candidate, score: Score) -> None:

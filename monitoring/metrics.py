@@ -8,7 +8,7 @@ unit); markouts are in basis points, their horizon is part of the name. Counters
 that is known at the start (`touch`): an alert on an increase never sees the first event of a series born at 1.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -66,6 +66,7 @@ SWAP_REFUSALS = ("corrupt", "schema", "parity", "unreadable")
 _LATENCY_SECONDS = (
     5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0
 )  # fmt: skip
+_SCORES = tuple(step / 20 for step in range(1, 20))
 
 
 class Declared(NamedTuple):
@@ -160,6 +161,9 @@ class Metrics:
         )
         self.heartbeat_age_seconds = self._gauge("heartbeat_age_seconds", "Age of a service's heartbeat.", "service")
         self.service_ready = self._gauge("service_ready", "1 when the service does its work.", "service")
+        self.heartbeat_timestamp_seconds = self._gauge(
+            "heartbeat_timestamp_seconds", "When a service of this process last gave a heartbeat, Unix time.", "service"
+        )
         self.clock_step_seconds = self._gauge("clock_step_seconds", "Steps of the machine's clock since the start.")
 
     def _declare_models(self) -> None:
@@ -173,6 +177,7 @@ class Metrics:
         self.onnx_parity_fail_total = self._counter("onnx_parity_fail_total", "Bundles that failed their golden rows.")
         self.score_seconds = self._histogram("score_seconds", "Time to score one candidate by every model.")
         self.scores_total = self._counter("scores_total", "Candidates scored.", "slot")
+        self.model_score = self._histogram("model_score", "Scores given, by steps of 0.05.", "slot", buckets=_SCORES)
         self.score_refused_total = self._counter("score_refused_total", "Candidates not scored.", "reason")
         self.feature_not_finite_total = self._counter("feature_not_finite_total", "NaN or infinity.", "feature")
         self.candidates_total = self._counter("candidates_total", "Candidates found.", "symbol")
@@ -292,6 +297,7 @@ class Metrics:
             self.exec_ladder_aggressiveness_total.labels(bucket)
         for slot in SLOTS:
             self.scores_total.labels(slot)
+            self.model_score.labels(slot)
             for reason in SWAP_REFUSALS:
                 self.model_swap_refused_total.labels(slot, reason)
         for event in CONTROL_EVENTS:
@@ -351,9 +357,9 @@ class Metrics:
         self.declared.append(Declared(self._group, name, "gauge", labels, text))
         return Gauge(name, text, labels, registry=self.registry)
 
-    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+    def _histogram(self, name: str, text: str, *labels: str, buckets: Sequence[float] = _LATENCY_SECONDS) -> Histogram:
         self.declared.append(Declared(self._group, name, "histogram", labels, text))
-        return Histogram(name, text, labels, buckets=_LATENCY_SECONDS, registry=self.registry)
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
 
 
 def halt_label(reason: str) -> str:

@@ -106,7 +106,9 @@ def test_every_candidate_gets_a_score_and_the_good_ones_an_approval(models: Mode
     assert 5 < len(approvals) < 45
     assert {each.stream for each in live.out.said} == {SCORES, APPROVED}
     assert all(each.message_id in {c.id for c in map(candidate, range(50))} for each in live.out.said)
-    assert live.metric("scores_total", slot="active") == 50
+    assert live.metric("scores_total", slot="active") == live.metric("model_score_count", slot="active") == 50
+    low = [each for each in scores if each.judgements[0].probability <= 0.5]
+    assert live.metric("model_score_bucket", slot="active", le="0.5") == len(low)
     assert live.metric("approvals_total", symbol="BTCUSDT", route="paper") == len(approvals)
 
 
