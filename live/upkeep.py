@@ -75,6 +75,7 @@ class Upkeep:
             status = self._status(service)
             ready = bool(status.get("ready")) and state == "running"
             self._metrics.service_ready.labels(service.name).set(ready)
+            self._metrics.heartbeat_timestamp_seconds.labels(service.name).set(self._clock.wall_ns() / 1e9)
             heartbeat = Heartbeat(
                 service=service.name,
                 at_ns=self._clock.wall_ns(),
