@@ -105,7 +105,7 @@ class MemoryBus:
     def next_epoch(self, writer: str) -> int:
         """As Bus.next_epoch."""
         lost = self.fault("next_epoch")
-        self._epochs[writer] = self._epochs.get(writer, self.now_ms() // 1_000) + 1
+        self._epochs[writer] = max(self._epochs.get(writer, 0), self.now_ms() // 1_000) + 1
         self._lose(lost, "next_epoch")
         return self._epochs[writer]
 

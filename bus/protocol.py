@@ -144,7 +144,10 @@ class Bus(Protocol):
         ...
 
     def next_epoch(self, writer: str) -> int:
-        """Take the name of a writer: this epoch outranks every earlier one, also after the server lost its data."""
+        """Take the name of a writer: this epoch outranks every earlier one, also after the server lost its data.
+
+        It lies above the server's time in seconds, so it outranks what other names took before, too.
+        """
         ...
 
     def epoch(self, writer: str) -> int:

@@ -88,14 +88,25 @@ class RedisReader:
 
     def poll(self, timeout_ms: int) -> list[Entry]:
         """As Reader.poll."""
+        return self._polled(timeout_ms, is_open=timeout_ms > 0)
+
+    def glance(self) -> list[Entry]:
+        """As `poll`, without waiting; reads that wait stay open, and `filenos` tell when to glance again."""
+        return self._polled(0, is_open=True)
+
+    def filenos(self) -> list[int]:
+        """The descriptors that become readable when something comes; others behind every new connection."""
+        return list(self._by_fd)
+
+    def _polled(self, timeout_ms: int, *, is_open: bool) -> list[Entry]:
         if not self.connected and not self._reconnect(timeout_ms):
             return []
         try:
             found = self._left() if self._recover else []
             self._recover = False
             if not found:
-                self._send(block=timeout_ms > 0)
-                found = self._wait_for_some(timeout_ms) if timeout_ms > 0 else self._take_what_is_there()
+                self._send(block=is_open)
+                found = self._wait_for_some(timeout_ms) if is_open else self._take_what_is_there()
         except BusUnavailable:
             self._drop()
             raise
