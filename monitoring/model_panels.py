@@ -1,0 +1,119 @@
+"""Panels that answer: is the model good?
+
+Every process of ours shows every metric, and a figure without labels is born at 0 in each of them: `max` picks the
+one that measures it.
+"""
+
+from monitoring.panel import Limit, Panel, Query
+from monitoring.thresholds import Thresholds
+
+_WORST_FEATURES = 6
+
+
+def panels(limits: Thresholds) -> tuple[Panel, ...]:
+    """The panels, with these numbers as their lines."""
+    return (*_outcomes(limits), *_drift(limits), *_scores(), *_trials())
+
+
+def _outcomes(limits: Thresholds) -> tuple[Panel, ...]:
+    delta = limits.canary_delta_pp / 100.0
+    return (
+        Panel(
+            "win-rate", "Win rate by route", "good",
+            "Share of round trips with profit after fees, rolling, beside what the active model's card promised. "
+            f"Under the moving line a canary is {limits.canary_delta_pp:g} percentage points worse than promised.",
+            "share",
+            (
+                Query('max by (route) (winrate_rolling{route=~"$route"})', "{{route}}"),
+                Query("max(winrate_canary)", "canary since its start"),
+                Query("max(winrate_baseline_active)", "promised"),
+                Query(f"clamp_min(max(winrate_baseline_active) - {delta:g}, 0)", "canary alert", is_limit=True),
+            ),
+            "rollback-guard-trigger",
+        ),
+        Panel(
+            "precision", "Precision by route", "good",
+            "Share of approved candidates that reached their target, traded or not, rolling.",
+            "share",
+            (
+                Query('max by (route) (rolling_precision{route=~"$route"})', "{{route}}"),
+                Query("max(precision)", "all routes"),
+            ),
+            "precision-halt",
+            (
+                Limit(limits.win_rate_floor, "below", "alert"),
+                Limit(limits.precision_floor, "below", "halt"),
+            ),
+        ),
+        Panel(
+            "calibration", "Calibration", "good",
+            "How far scores are from what came true: the debiased calibration error (ECE), and the Brier score beside "
+            "the one at training. Neither is measured before enough candidates were judged.",
+            "score",
+            (
+                Query("max(ece_online)", "ECE"),
+                Query("max(brier_online)", "Brier"),
+                Query("max(brier_baseline_active)", "Brier at training"),
+                Query(
+                    f"max(brier_baseline_active) + {limits.brier_margin:g}", "Brier alert", is_limit=True
+                ),
+            ),
+            "precision-halt",
+            (Limit(limits.ece_block, "above", "ECE: alert, rollback"),),
+        ),
+    )  # fmt: skip
+
+
+def _drift(limits: Thresholds) -> tuple[Panel, ...]:
+    text = f"The {_WORST_FEATURES} features that moved farthest from training, by "
+    return (
+        Panel(
+            "drift-psi", "Drift: PSI", "good",
+            f"{text}population stability over deciles of training.", "score",
+            (Query(f"topk({_WORST_FEATURES}, max by (feature) (psi_feature))", "{{feature}}"),),
+            "drift-breach", (Limit(limits.psi_block, "above", "alert, rollback"),),
+        ),
+        Panel(
+            "drift-ks", "Drift: KS", "good",
+            f"{text}Kolmogorov-Smirnov distance.", "score",
+            (Query(f"topk({_WORST_FEATURES}, max by (feature) (ks_feature))", "{{feature}}"),),
+            "drift-breach", (Limit(limits.ks_block, "above", "alert, rollback"),),
+        ),
+    )  # fmt: skip
+
+
+def _scores() -> tuple[Panel, ...]:
+    return (
+        Panel(
+            "score-distribution", "Score distribution", "good",
+            "Scores of the active model, by steps of 0.05. A shape that changes at once: look at the feed, then at the model.",
+            "score",
+            (Query('sum by (le) (increase(model_score_bucket{slot="active"}[$__rate_interval]))', "{{le}}"),),
+            "drift-breach", kind="heatmap",
+        ),
+    )  # fmt: skip
+
+
+def _trials() -> tuple[Panel, ...]:
+    return (
+        Panel(
+            "trial-evidence", "Evidence of the trials", "good",
+            "Evidence of each sequential test on a version on trial, as a share of the evidence at which is acted.",
+            "share",
+            (Query("max by (trial, test) (release_evidence / release_evidence_limit)", "{{trial}}: {{test}}"),),
+            "rollback-guard-trigger", (Limit(1.0, "above", "acted on"),),
+        ),
+        Panel(
+            "trial-gap", "Canary less active", "good",
+            "Win rate of the canary less the active version's on the same market, with its always-valid bounds.",
+            "share",
+            (Query("max by (bound) (release_gap)", "{{bound}}"),),
+            "rollback-guard-trigger",
+        ),
+        Panel(
+            "models", "Models in place", "good",
+            "Versions that the scorer holds.", "state",
+            (Query("max by (slot, version) (model_info) > 0", "{{slot}}: version {{version}}"),),
+            "operational-commands", kind="steps",
+        ),
+    )  # fmt: skip
