@@ -81,6 +81,9 @@ class Redis(Section):
     """The server of the streams."""
 
     url: str = knob("", "redis://, rediss:// or unix:// address; empty starts a server of our own under paths.var.")
+    market_urls: tuple[str, ...] = knob(
+        (), "Servers of market data, a symbol's by the hash of its name; empty keeps everything on redis.url."
+    )
     market_minutes: float = knob(10.0, "How long market data stays on its streams.", "minutes", gt=0, le=10_000)
     durable_minutes: float = knob(
         60.0, "How long everything else stays once every reader has it.", "minutes", ge=0, le=100_000

@@ -158,6 +158,9 @@ class Training(Section):
     early_stopping_rounds: int = knob(
         60, "Trees without a better validation loss before fitting stops.", "trees", ge=1, le=100_000
     )
+    engine: Literal["local", "dask"] = knob(
+        "local", "local fits in this process; dask on the workers of scale.dask_address, for more rows than fit in memory."
+    )
     num_threads: int = knob(
         1, "Threads of the trainer; one keeps a bundle's sha256 reproducible.", "threads", ge=1, le=256
     )

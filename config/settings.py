@@ -35,6 +35,7 @@ from config.live_sections import (
 )
 from config.loading import Tree, read, shown_path
 from config.release_sections import Release
+from config.scale_sections import Scale, Shard
 from config.sections import (
     Backfill,
     Candidate,
@@ -87,6 +88,8 @@ class Settings(Section):
     fail_safe: FailSafe = Field(default_factory=FailSafe)
     risk: Risk = Field(default_factory=Risk)
     serving: Serving = Field(default_factory=Serving)
+    shard: Shard = Field(default_factory=Shard)
+    scale: Scale = Field(default_factory=Scale)
 
     @property
     def backfill_source(self) -> Source | None:
