@@ -32,8 +32,7 @@ _BUSY = {"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS"
 def address(url: str) -> str:
     """Return a URL without its user and password, fit to be shown."""
     scheme, slashes, rest = url.partition("://")
-    place, slash, path = rest.partition("/")
-    return scheme + slashes + place.rpartition("@")[2] + slash + path.partition("?")[0]
+    return scheme + slashes + rest.rpartition("@")[2].partition("?")[0]
 
 
 def pack(commands: Iterable[Command]) -> bytes:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from monitoring.masking import masked
+
 # pydantic's error type -> what a value must be; {names} are filled from the error's own context.
 _MUST_BE = {
     "greater_than": "> {gt}",
@@ -62,6 +64,7 @@ def problems_in(error: ValidationError, where: Mapping[str, str], file: str, kno
         key = ".".join(str(part) for part in finding["loc"])
         # A rule between several keys is found at its section; its sentence begins with the key that breaks it.
         sentence = str(finding["ctx"]["error"]) if finding["type"] == "value_error" else _sentence(key, finding, names)
+        sentence = masked(sentence)
         place = sentence.split(" ", 1)[0]
         sentences.append(f"{where.get(place) or where.get(place.rpartition('.')[0]) or file}: {sentence}")
     return sentences
@@ -74,7 +77,7 @@ def nearest(wanted: str, known: Iterable[str], cutoff: float = 0.6) -> str | Non
 
 
 def shown(value: object) -> str:
-    """Write a value as it would stand in app.yml."""
+    """Write a value as it would stand in app.yml, addresses without user, password and token."""
     match value:
         case None:
             return "empty"
@@ -86,7 +89,7 @@ def shown(value: object) -> str:
             return str(value)
         case tuple() | list():
             return ", ".join(shown(part) for part in value) or "empty"
-    return str(value)
+    return masked(str(value))
 
 
 def _sentence(key: str, finding: ErrorDetails, known: tuple[str, ...]) -> str:

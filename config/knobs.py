@@ -39,7 +39,9 @@ AnchoredUrl = Annotated[str, AfterValidator(_anchor_url)]
 class Section(BaseModel):
     """A part of app.yml: frozen, no unknown key, no infinite number, no `yes` where a number is wanted."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, hide_input_in_errors=True
+    )
 
     @field_validator("*", mode="before")
     @classmethod

@@ -1,6 +1,7 @@
 """The sections of app.yml that the live services read: every knob with its default, unit, bounds and what it does."""
 
 from typing import TYPE_CHECKING, Literal, Self
+from urllib.parse import quote, urlencode
 
 from pydantic import model_validator
 
@@ -81,6 +82,12 @@ class Redis(Section):
     """The server of the streams."""
 
     url: str = knob("", "redis://, rediss:// or unix:// address; empty starts a server of our own under paths.var.")
+    username: str = knob(
+        "", "User on that server, one a service; its password is REDIS_PASSWORD, or in the file REDIS_PASSWORD_FILE."
+    )
+    ca_file: Anchored | None = knob(None, "Certificates that sign the server's, PEM; empty trusts the system's.")
+    cert_file: Anchored | None = knob(None, "Our own certificate, PEM, where the server asks for one.")
+    key_file: Anchored | None = knob(None, "The private key of cert_file, PEM; a file that only we can read.")
     market_urls: tuple[str, ...] = knob(
         (), "Servers of market data, a symbol's by the hash of its name; empty keeps everything on redis.url."
     )
@@ -93,6 +100,32 @@ class Redis(Section):
     outage_seconds: float = knob(
         5.0, "A server away for so long calls CRIT in the executor's process.", "seconds", gt=0, le=3_600
     )
+
+    @model_validator(mode="after")
+    def _certificates_are_for_tls(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("redis.cert_file and redis.key_file belong together; give both or neither")
+        files = [name for name in ("ca_file", "cert_file") if getattr(self, name) is not None]
+        if files and not self.url.startswith("rediss://"):
+            raise ValueError(f"redis.{files[0]} is for TLS; let redis.url begin with rediss://, or leave it empty")
+        return self
+
+    def completed(self, url: str, password: str) -> str:
+        """Return an address of these streams with our user, password and certificates in it, as the bus takes it.
+
+        One that names a user keeps it, and a socket gets none: the folder's rights guard that.
+        """
+        scheme, slashes, rest = url.partition("://")
+        if scheme not in ("redis", "rediss"):
+            return url
+        place = rest.partition("/")[0].partition("?")[0]
+        if (self.username or password) and "@" not in place:
+            rest = f"{quote(self.username, safe='')}:{quote(password, safe='')}@{rest}"
+        files = {"ssl_ca_certs": self.ca_file, "ssl_certfile": self.cert_file, "ssl_keyfile": self.key_file}
+        options = urlencode({name: str(path) for name, path in files.items() if path is not None})
+        if scheme == "redis" or not options:
+            return f"{scheme}{slashes}{rest}"
+        return f"{scheme}{slashes}{rest}{'&' if '?' in rest else '?'}{options}"
 
 
 class Recorder(Section):

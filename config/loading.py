@@ -9,6 +9,7 @@ import yaml
 
 from config.errors import SettingsError, nearest
 from config.knobs import Knob
+from config.secrets import FILE_SUFFIX, readable_variables, resolved, secrets_in
 
 Tree = dict[str, Any]
 
@@ -24,21 +25,25 @@ class Raw:
 def read(path: Path, environ: Mapping[str, str], knobs: Iterable[Knob]) -> Raw:
     """Return the file's values with the environment's laid over them.
 
-    Raises SettingsError for a file that is missing, is no YAML mapping or says a key twice, and for a variable that
-    is almost but not quite one of the knobs'.
+    Raises SettingsError for a file that is missing, is no YAML mapping, says a key twice or holds a secret, for a
+    variable that is almost but not quite one of the knobs', and for a NAME_FILE that cannot be read.
     """
     known = tuple(knobs)
     name = shown_path(path)
     tree = _parse(path, name)
     origins = dict.fromkeys(_leaves(tree), name)
-    misspelt = _misspelt_variables(environ, known)
-    if misspelt:
-        raise SettingsError(misspelt)
+    problems = secrets_in(tree, name) + _misspelt_variables(environ, known)
     for each in known:
         # An empty variable counts as unset: compose files pass `${NAME:-}` for every knob they offer.
-        if text := environ.get(each.variable, ""):
+        text, problem = resolved(each.variable, environ)
+        if problem:
+            problems.append(problem)
+        elif text:
             _put(tree, each.key.split("."), _split(text) if each.is_list else text)
-            origins[each.key] = f"environment {each.variable}"
+            from_file = FILE_SUFFIX if environ.get(each.variable + FILE_SUFFIX, "").strip() else ""
+            origins[each.key] = f"environment {each.variable}{from_file}"
+    if problems:
+        raise SettingsError(problems)
     return Raw(tree, origins)
 
 
@@ -118,9 +123,9 @@ def _misspelt_variables(environ: Mapping[str, str], known: tuple[Knob, ...]) -> 
     Kubernetes sets for a service called registry), so only a close miss behind the section's name is refused.
     """
     by_section: dict[str, list[str]] = {}
-    for each in known:
-        section = each.key.split(".", 1)[0].upper() + "_"
-        by_section.setdefault(section, []).append(each.variable.removeprefix(section))
+    for variable in readable_variables(each.variable for each in known):
+        section, _, rest = variable.partition("_")
+        by_section.setdefault(f"{section}_", []).append(rest)
     problems = []
     for name in sorted(environ):
         section = name.split("_", 1)[0] + "_"

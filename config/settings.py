@@ -1,7 +1,8 @@
 """The effective configuration: app.yml, checked against its schema, with the environment's overrides laid over it.
 
 `label.tp_pct` in the file is LABEL_TP_PCT in the environment, and so for every knob. Only entry points call `load`;
-everything else is handed the section it needs. Secrets have no key here and are read where they are used.
+everything else is handed the section it needs. Secrets have no key here (`config.secrets`): the password of the streams
+is laid into redis.url, every other one is read where it is used.
 """
 
 import os
@@ -36,6 +37,7 @@ from config.live_sections import (
 from config.loading import Tree, read, shown_path
 from config.release_sections import Release
 from config.scale_sections import Scale, Shard
+from config.secrets import REDIS_PASSWORD, read_secret
 from config.sections import (
     Backfill,
     Candidate,
@@ -136,7 +138,23 @@ def explain(path: Path | None = None, environ: Mapping[str, str] = os.environ) -
         raise SettingsError(
             problems_in(error, raw.origins, shown_path(file), [*Settings.model_fields, *(each.key for each in knobs)])
         ) from error
+    settings = _with_password(settings, environ)
     return Effective(settings, {each.key: raw.origins.get(each.key, "default") for each in knobs})
+
+
+def _with_password(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Complete the addresses of the streams: whoever opens one needs nothing else. Raises SettingsError."""
+    password, redis = read_secret(REDIS_PASSWORD, environ), settings.redis
+    if redis.username and redis.url and not password:
+        raise SettingsError(
+            [f"redis.username is {redis.username}, but there is no password; set REDIS_PASSWORD or REDIS_PASSWORD_FILE"]
+        )
+    url = redis.completed(redis.url, password)
+    market_urls = tuple(redis.completed(each, password) for each in redis.market_urls)
+    if (url, market_urls) == (redis.url, redis.market_urls):
+        return settings
+    completed = redis.model_copy(update={"url": url, "market_urls": market_urls})
+    return settings.model_copy(update={"redis": completed})
 
 
 @cache

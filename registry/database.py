@@ -1,8 +1,10 @@
 """The file beneath MLflow: is it one that MLflow can open, and what to do when it is not. Free of MLflow."""
 
 import re
+from collections.abc import MutableMapping
 from pathlib import Path
 
+from monitoring.masking import masked
 from registry.errors import StoreUnavailable
 
 _SQLITE = "sqlite:///"
@@ -28,8 +30,24 @@ def check_database(tracking_uri: str) -> None:
         )
 
 
+def log_in(environ: MutableMapping[str, str]) -> None:
+    """Let MLflow's client find the name and password that lie in files: it reads MLFLOW_TRACKING_PASSWORD alone.
+
+    Raises StoreUnavailable naming a file that cannot be read, or is given beside its variable.
+    """
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        path = environ.get(f"{name}_FILE", "").strip()
+        if not path or environ.get(name):
+            continue
+        try:
+            environ[name] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreUnavailable(f"{name}_FILE: {path} cannot be read ({type(error).__name__})") from None
+
+
 def why_not_opened(tracking_uri: str, said: str) -> str:
     """Say in our words why MLflow does not open a database."""
+    tracking_uri, said = masked(tracking_uri), masked(said)
     if "out-of-date database schema" in said:
         return (
             f"MLflow database {tracking_uri} has the schema of another MLflow release ({said.partition('.')[0]}); "
@@ -40,7 +58,8 @@ def why_not_opened(tracking_uri: str, said: str) -> str:
 
 
 def shortened(said: str) -> str:
-    """What MLflow says; of a server that is away without the tale of the connection, which is ten lines long."""
+    """What MLflow says, without passwords, and of a server that is away without ten lines about the connection."""
+    said = masked(said)
     if "ConnectionPool" not in said:
         return said
     cause = re.search(r"\[Errno -?\d+\] ([^\"')]+)", said)

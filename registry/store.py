@@ -21,9 +21,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from monitoring.masking import masked
 from registry.bundle import stamp_bundle, verify_bundle
 from registry.card import ModelCard
-from registry.database import check_database, shortened, why_not_opened
+from registry.database import check_database, log_in, shortened, why_not_opened
 from registry.errors import AliasMoved, RegistryError, StoreUnavailable, UnknownVersion
 from registry.files import locked
 from registry.staging import check_metrics, stage
@@ -80,6 +81,7 @@ class ModelStore:
             )
         for variable, value in _QUIET.items():
             os.environ.setdefault(variable, value)
+        log_in(os.environ)
         self.name = name
         self.tracking_uri = tracking_uri
         self.artifact_root = str(artifact_root) if is_url else str(Path(artifact_root).absolute())
@@ -315,7 +317,7 @@ class ModelStore:
             return str(self._client.create_experiment(self.name, artifact_location=self.artifact_root))
         if found.lifecycle_stage != "active":
             raise StoreUnavailable(
-                f"experiment {self.name!r} in {self.tracking_uri} is deleted; restore it with "
+                f"experiment {self.name!r} in {masked(self.tracking_uri)} is deleted; restore it with "
                 f"'mlflow experiments restore --experiment-id {found.experiment_id}'"
             )
         return str(found.experiment_id)
@@ -372,7 +374,9 @@ class ModelStore:
             yield
         except MlflowException as error:
             found = shortened(str(error))
-            raise RegistryError(f"{self.name} in {self.tracking_uri}: MLflow would not {doing}: {found}") from error
+            raise RegistryError(
+                f"{self.name} in {masked(self.tracking_uri)}: MLflow would not {doing}: {found}"
+            ) from error
 
 
 def _card_tags(card: ModelCard) -> dict[str, str]:

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from config.errors import SettingsError
+from config.secrets import API_KEY, API_SECRET, Secret, read_secret
 from config.settings import Settings
 from live.errors import RealModeRefused
 from market.exchange_filters import Filters, mismatches
 from market.symbols import Symbol, SymbolTable
-
-KEY_VARIABLES = ("EXCHANGE_API_KEY", "EXCHANGE_API_SECRET")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +29,23 @@ def require(
     problems: list[str] = []
     if settings.exchange.mode != "real":
         problems.append(f"exchange.mode must be real, was {settings.exchange.mode}; set it in config/app.yml")
-    values = [_secret(name, environ, problems) for name in KEY_VARIABLES]
+    values = [_secret(each, environ, problems) for each in (API_KEY, API_SECRET)]
     problems += _symbol_problems(settings.exchange.venue, symbols, filters)
     if problems:
         raise RealModeRefused("real orders are refused:\n" + "\n".join(f"- {each}" for each in problems))
     return Keys(*values)
 
 
-def _secret(name: str, environ: Mapping[str, str], problems: list[str]) -> str:
-    """A value from NAME, or from the file that NAME_FILE names; a problem is noted and the value is empty."""
-    if value := environ.get(name, "").strip():
-        return value
-    path = environ.get(f"{name}_FILE", "")
-    if not path:
-        problems.append(f"{name} is not in the environment; set it, or {name}_FILE to a file that holds it")
-        return ""
+def _secret(secret: Secret, environ: Mapping[str, str], problems: list[str]) -> str:
+    """A key; a problem is noted and the value is empty."""
     try:
-        value = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{name}_FILE: {path} cannot be read: {type(error).__name__}")
+        value = read_secret(secret, environ)
+    except SettingsError as error:
+        problems.extend(error.problems)
         return ""
     if not value:
-        problems.append(f"{name}_FILE: {path} is empty")
+        name = secret.variable
+        problems.append(f"{name} is not in the environment; set it, or {name}_FILE to a file that holds it")
     return value
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from config.secrets import readable_variables
 from config.settings import Settings, all_knobs
-from live.exchange.real_mode import KEY_VARIABLES
 from live.wiring import SERVICES
 from tests.style_bar import ROOT
 
@@ -52,7 +52,7 @@ def test_keys_and_variables_exist(page: Path) -> None:
     # `market.labels` and its like are modules, `registry.store` too.
     strangers = {name for name in named - keys if not (ROOT / f"{name.replace('.', '/')}.py").exists()}
     prefixed = {found for piece in pieces for found in re.findall(rf"^(?:{sections.upper()})_[A-Z_]+", piece)}
-    secrets = {f"{name}{end}" for name in KEY_VARIABLES for end in ("", "_FILE")}
+    secrets = set(readable_variables(variables))
     assert (strangers, prefixed - variables - secrets) == (set(), set())
 
 
