@@ -33,7 +33,8 @@ def _outcomes(limits: Thresholds) -> tuple[Panel, ...]:
         ),
         Panel(
             "precision", "Precision by route", "good",
-            "Share of approved candidates that reached their target, traded or not, rolling.",
+            "Share of approved candidates that reached their target, traded or not, rolling. The alert also wants it "
+            f"{limits.canary_delta_pp:g} percentage points under what the active model promised.",
             "share",
             (
                 Query('max by (route) (rolling_precision{route=~"$route"})', "{{route}}"),
@@ -86,7 +87,7 @@ def _scores() -> tuple[Panel, ...]:
     return (
         Panel(
             "score-distribution", "Score distribution", "good",
-            "Scores of the active model, by steps of 0.05. A shape that changes at once: look at the feed, then at the model.",
+            "Scores of the active model, by steps of 0.05. When its shape changes at once, look at the feed first.",
             "score",
             (Query('sum by (le) (increase(model_score_bucket{slot="active"}[$__rate_interval]))', "{{le}}"),),
             "drift-breach", kind="heatmap",

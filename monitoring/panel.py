@@ -18,8 +18,8 @@ QUESTIONS: Final[dict[Question, str]] = {
 }
 """The rows of the dashboard, in order."""
 Unit = Literal["share", "score", "bps", "seconds", "per_second", "per_hour", "count", "quote", "state"]
-Kind = Literal["lines", "steps", "heatmap", "stats"]
-"""steps: values that jump and stay. stats: the newest values alone, as large numbers."""
+Kind = Literal["lines", "steps", "heatmap"]
+"""steps: values that jump and stay."""
 Trouble = Literal["above", "below"]
 
 GRID_WIDTH: Final = 24
@@ -74,3 +74,13 @@ class Panel:
     limits: tuple[Limit, ...] = ()
     kind: Kind = "lines"
     width: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """Moments marked in every panel: where the expression, looked at every minute, is over 0."""
+
+    name: str
+    expression: str
+    text: str
+    color: str

@@ -3,7 +3,7 @@
 from typing import Final
 
 from monitoring import execution_panels, guard_panels, model_panels, system_panels
-from monitoring.panel import QUESTIONS, Panel
+from monitoring.panel import QUESTIONS, Annotation, Panel, Question
 from monitoring.thresholds import Thresholds
 
 DASHBOARD: Final = "tidegate"
@@ -24,6 +24,14 @@ def panels_of(limits: Thresholds) -> tuple[Panel, ...]:
 PANELS: Final = panels_of(Thresholds())
 """Those of the defaults."""
 
+ANNOTATIONS: Final = (
+    Annotation("Rollbacks", "sum by (reason) (increase(rollback_total[1m])) > 0", "rollback: {{reason}}", "red"),
+    Annotation(
+        "Mode switches", "sum by (from, to) (increase(mode_switch_total[1m])) > 0", "{{from}} to {{to}}", "purple"
+    ),
+)
+"""What is marked in every panel."""
+
 
 def number_of(panel_id: str) -> int:
     """Grafana's number of a panel, from 1 on; the rows are numbered behind the panels. Raises KeyError."""
@@ -33,7 +41,7 @@ def number_of(panel_id: str) -> int:
     raise KeyError(f"no panel {panel_id!r}; there are {', '.join(panel.id for panel in PANELS)}")
 
 
-def row_number_of(question: str) -> int:
+def row_number_of(question: Question) -> int:
     """Grafana's number of the row of a question."""
     return len(PANELS) + 1 + list(QUESTIONS).index(question)
 
