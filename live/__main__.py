@@ -27,7 +27,9 @@ from pathlib import Path
 from bus.client import RedisBus, open_bus
 from bus.errors import BusError, BusUnavailable
 from bus.heartbeats import SILENT_SECONDS, read
+from bus.protocol import Bus
 from bus.server import serve, shut_down
+from bus.sharded import ShardedBus
 from bus.wake import Wake
 from config.errors import SettingsError
 from config.settings import Settings, load
@@ -36,7 +38,8 @@ from live.claims import claimed
 from live.clock import SystemClock
 from live.errors import LiveError
 from live.host import Host
-from live.wiring import ALL, SERVICES, Surroundings, build
+from live.shards import Shards
+from live.wiring import ALL, SERVICES, Surroundings, build, symbols_of
 from market.events import MarketError
 from market.feature_spec import FEATURE_NAMES
 from monitoring.metrics import Metrics, process_metrics
@@ -68,7 +71,7 @@ def run(names: Sequence[str], settings: Settings, environ: Mapping[str, str]) ->
     An empty redis.url means a server of our own below paths.var: whoever comes first starts it, the last one to stop
     ends it. Raises LiveError, BusError, SettingsError, MarketError, RegistryError and OSError, with what to do.
     """
-    with claimed(Path(settings.paths.var) / "live", names):
+    with claimed(Path(settings.paths.var) / "live", [Shards.of(settings).instance(name) for name in names]):
         return _run_claimed(names, settings, environ)
 
 
@@ -77,26 +80,33 @@ def _run_claimed(names: Sequence[str], settings: Settings, environ: Mapping[str,
     metrics = process_metrics()
     metrics.touch(settings.market.symbols, FEATURE_NAMES)
     port = _serve_metrics(names, settings, metrics)
-    folder = Path(settings.paths.var) / "redis"
-    server = serve(folder, settings.redis.url)
+    server = serve(Path(settings.paths.var) / "redis", settings.redis.url)
     is_ours = not settings.redis.url
-    with open_bus(server.url) as bus, Wake() as waker:
+    with open_bus(server.url) as home, _spread(home, names, settings) as bus, Wake() as waker:
         for text in bus.checks():
             log.warning("bus_check", text=text)
         around = Surroundings(settings, bus, metrics, lambda name: log.bind(service=name), environ, waker, port)
         try:
             host = build(names, around)
             _end_by_signals(host)
-            _run(host, names, Path(settings.paths.var) / "live", port)
+            folder = Path(settings.paths.var) / "live"
+            _run(host, [folder / f"{Shards.of(settings).instance(name)}.json" for name in names], port)
         finally:
             if is_ours and _is_last(bus):
-                shut_down(folder)
+                shut_down(Path(settings.paths.var) / "redis")
     log.info("stopped", services=list(names))
     return 0
 
 
-def _run(host: Host, names: Sequence[str], folder: Path, port: int) -> None:
-    files = [folder / f"{name}.json" for name in names]
+def _spread(home: RedisBus, names: Sequence[str], settings: Settings) -> RedisBus | ShardedBus:
+    """The bus over all servers of the market data that these services touch; home itself when it holds that too."""
+    symbols, shards = symbols_of(settings), Shards.of(settings)
+    touched = {symbol for name in names for symbol in shards.symbols(name, symbols)}
+    urls = settings.redis.market_urls
+    return ShardedBus(home, urls, touched) if urls else home
+
+
+def _run(host: Host, files: Sequence[Path], port: int) -> None:
     try:
         for file in files:
             file.write_text(json.dumps({"pid": os.getpid(), "metrics_port": port}) + "\n", encoding="utf-8")
@@ -166,7 +176,7 @@ def _end_by_signals(host: Host) -> None:
         signal.signal(number, end)
 
 
-def _is_last(bus: RedisBus) -> bool:
+def _is_last(bus: Bus) -> bool:
     """Whether no other process of ours speaks on the bus."""
     now_ns = SystemClock().wall_ns()
     with suppress(BusUnavailable):

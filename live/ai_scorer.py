@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bus.messages import Approval, Candidate, ControlEvent, ModelSlot, Received, Score, Severity
-from bus.streams import APPROVED, CANDIDATES, CONTROL, SCORES
+from bus.streams import APPROVED, CONTROL, SCORES, candidates
 from live.candidate_check import REASONS, Reason, Wanted, features, refusal
 from live.judging import Panel, approval, judge
 from live.model_slots import Change, Engine, Load, LoadedModel, ModelSlots, Refusal, severity_of
@@ -71,7 +71,7 @@ class AiScorer:
     def subscriptions(self) -> Sequence[Subscription]:
         """Candidates as a group, control events, and what it said itself before a restart."""
         return [
-            Subscription(CANDIDATES, group=NAME),
+            *(Subscription(candidates(shard), group=NAME) for shard in range(self._parts.settings.shard.count)),
             Subscription(CONTROL, start=f"recent:{_READ_AGAIN}"),
             Subscription(SCORES, start=f"recent:{_READ_AGAIN}"),
             Subscription(APPROVED, start=f"recent:{_READ_AGAIN}"),

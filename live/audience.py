@@ -1,6 +1,6 @@
 """From what services subscribe to, to what a host reads: which streams, from where, by which groups, for whom."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -36,8 +36,14 @@ class Audience(Generic[S]):
         return list(self.members)
 
 
-def audience_of(rows: Sequence[tuple[S, str, Sequence[Subscription]]], bus: Bus) -> Audience[S]:
+def audience_of(
+    rows: Sequence[tuple[S, str, Sequence[Subscription]]],
+    bus: Bus,
+    writer_of: Callable[[str], str | None] = writer_of,
+) -> Audience[S]:
     """Resolve (service, its name, its subscriptions) rows against what the bus holds.
+
+    `writer_of` tells the name of the one who writes a stream, None where there are several.
 
     Raises LiveError for a start that is none, or a group two services share; BusUnavailable.
     """

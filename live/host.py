@@ -25,6 +25,7 @@ from live.outage import Outage
 from live.outbox import Pen, Said
 from live.service import Output, Service
 from live.settling import Settlement
+from live.shards import Shards
 from live.upkeep import Upkeep
 from monitoring.metrics import Metrics
 
@@ -71,7 +72,7 @@ class Host:
         self._waker, self._upkeep, self._perf, self._crash = waker, upkeep, perf, crash
         self._machine = machine or clock
         self._is_turned = self._machine is not clock
-        self._measures = Measures(metrics, clock)
+        self._shards, self._measures = Shards.of(settings), Measures(metrics, clock)
         self._settlement = Settlement(bus, self._measures, perf, crash)
         self._outage = Outage(machine or clock, settings.redis.outage_seconds)
         self._own = Pen(bus, f"host:{name}", clock, machine or clock)
@@ -86,7 +87,7 @@ class Host:
 
     def output(self, service: str) -> Output:
         """The output that a service of this name is built with. Raises BusUnavailable."""
-        pen = self._pens[service] = Pen(self._bus, service, self._clock, self._machine)
+        pen = self._pens[service] = Pen(self._bus, self._shards.instance(service), self._clock, self._machine)
         return pen.voice
 
     def add(self, service: Service) -> None:
@@ -108,8 +109,8 @@ class Host:
 
         Raises BusUnavailable, and whatever a service cannot start without.
         """
-        rows = [(each, each.service.name, each.service.subscriptions()) for each in self._hosted]
-        audience = audience_of(rows, self._bus)
+        rows = [(each, each.pen.writer, each.service.subscriptions()) for each in self._hosted]
+        audience = audience_of(rows, self._bus, self._shards.writer_of)
         redis = self._settings.redis
         self._intake = Intake(
             self._bus, audience, self._settlement, self._machine, self._metrics, self._log, self._alert,

@@ -100,9 +100,11 @@ class Recorder:
         is_recorded = self._parts.settings.feed.kind != "lake"
         names = self._parts.symbols if is_recorded else ()
         market = [stream(name) for name in names for stream in (streams.book, streams.trade)]
+        # Scores, outcomes and reports are of all symbols: who has the first share records them.
+        grouped = () if self._parts.settings.shard.index else GROUPED
         return [
             *(Subscription(name, start=self._state.cursors.get(name, "0")) for name in market),
-            *(Subscription(name, group=NAME) for name in GROUPED),
+            *(Subscription(name, group=NAME) for name in grouped),
         ]
 
     def start(self) -> None:

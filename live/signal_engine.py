@@ -16,7 +16,7 @@ import numpy as np
 
 from bus import streams
 from bus.messages import BookImage, BookStatus, Candidate, ControlEvent, MarketTrade, Received, Severity
-from bus.streams import CANDIDATES, CONTROL
+from bus.streams import CONTROL, candidates
 from live.market_feed import Event, Lost, MarketFeed
 from live.service import Parts, Subscription
 from market.candidates import CandidateGate
@@ -67,6 +67,7 @@ class SignalEngine:
         self._rule = parts.settings.candidate.rule()
         self._schema_hash = schema_hash()
         self._ttl_ns = parts.settings.signals.ttl_ms * 1_000_000
+        self._stream = candidates(parts.settings.shard.index)
         self._feed = MarketFeed(parts.symbols)
         self._markets = {name: _Market(name, stepper(), CandidateGate(self._rule)) for name in parts.symbols}
         self._streak = 0
@@ -81,7 +82,7 @@ class SignalEngine:
         market = [
             Subscription(stream(name)) for name in self._parts.symbols for stream in (streams.book, streams.trade)
         ]
-        return [*market, Subscription(CANDIDATES, start=f"recent:{_CANDIDATES_READ}")]
+        return [*market, Subscription(self._stream, start=f"recent:{_CANDIDATES_READ}")]
 
     def start(self) -> None:
         """Load the compiled kernel, before the first event waits for it."""
@@ -198,7 +199,7 @@ class SignalEngine:
             row=row.astype("<f4").tobytes(),
             session_ns=market.session_ns,
         )
-        self._parts.out.publish(CANDIDATES, candidate, message_id=candidate.id, exchange_ns=event.exchange_ns)
+        self._parts.out.publish(self._stream, candidate, message_id=candidate.id, exchange_ns=event.exchange_ns)
         market.candidates += 1
         self._parts.metrics.candidates_total.labels(market.symbol).inc()
         self._parts.log.debug("candidate", signal=candidate.id, symbol=market.symbol, side=side)

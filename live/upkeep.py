@@ -19,6 +19,8 @@ class Upkeep:
     """Told of services and groups by `begin`, then asked at every pass; does something once a second.
 
     `metrics_port` is shown in the heartbeats. `sweep` is the janitor's pass, run every few seconds where it is given.
+    `instance` names a service among those that share its work: heartbeats tell them apart, this process's own metrics
+    need not.
     """
 
     def __init__(
@@ -30,10 +32,12 @@ class Upkeep:
         *,
         metrics_port: int = 0,
         sweep: Callable[[], object] | None = None,
+        instance: Callable[[str], str] = str,
     ) -> None:
         self._bus, self._clock, self._metrics, self._log = bus, clock, metrics, log
         self._metrics_port = metrics_port
         self._sweep = sweep
+        self._instance = instance
         self._services: Sequence[Service] = ()
         self._groups: Sequence[tuple[str, str]] = ()
         self._started_ns = 0
@@ -70,21 +74,21 @@ class Upkeep:
         self._say("stopped")
 
     def _say(self, state: str) -> None:
-        names = [each.name for each in self._services]
-        for service in self._services:
+        names = [self._instance(each.name) for each in self._services]
+        for name, service in zip(names, self._services, strict=True):
             status = self._status(service)
             ready = bool(status.get("ready")) and state == "running"
             self._metrics.service_ready.labels(service.name).set(ready)
             self._metrics.heartbeat_timestamp_seconds.labels(service.name).set(self._clock.wall_ns() / 1e9)
             heartbeat = Heartbeat(
-                service=service.name,
+                service=name,
                 at_ns=self._clock.wall_ns(),
                 started_ns=self._started_ns,
                 pid=os.getpid(),
                 state=state,
                 ready=ready,
                 metrics_port=self._metrics_port,
-                hosted_with=[name for name in names if name != service.name],
+                hosted_with=[other for other in names if other != name],
                 groups=list(self._groups),
                 status=dict(status),
             )

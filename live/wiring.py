@@ -18,6 +18,7 @@ from live.exchange.protocol import Exchange
 from live.host import Host
 from live.logs import Log
 from live.service import Parts, Service
+from live.shards import Shards
 from live.upkeep import Upkeep
 from market.symbols import Symbol, SymbolTable
 from monitoring.metrics import Metrics
@@ -54,23 +55,27 @@ def build(names: Sequence[str], around: Surroundings, clock: Clock | None = None
 
     Raises LiveError when a service cannot be had as it is configured, BadReference, BusUnavailable.
     """
-    settings = around.settings
+    settings, shards = around.settings, Shards.of(around.settings)
     symbols = symbols_of(settings)
     machine = machine or SystemClock()
     clock = clock or clock_of(names, settings, symbols, machine)
     name = "+".join(names)
     log = around.log_of("host")
-    sweep = _janitor(around, symbols).sweep if "collector" in names else None
-    upkeep = Upkeep(around.bus, machine, around.metrics, log, metrics_port=around.metrics_port, sweep=sweep)
+    sweep = _janitor(around, shards, symbols).sweep if "collector" in names else None
+    upkeep = Upkeep(
+        around.bus, machine, around.metrics, log,
+        metrics_port=around.metrics_port, sweep=sweep, instance=shards.instance,
+    )  # fmt: skip
     host = Host(
         name, around.bus, clock, around.metrics, log, settings, machine=machine, waker=around.waker, upkeep=upkeep
     )
     for each in (*(("recorder",) if "collector" in names else ()), *_ADDED):
         if each in names or each == "recorder":
-            folder = Path(settings.paths.var) / "live" / each
+            folder = Path(settings.paths.var) / "live" / shards.instance(each)
             folder.mkdir(parents=True, exist_ok=True)
-            output = host.output(each)
-            parts = Parts(settings, symbols, clock, output, around.metrics, around.log_of(each), host.wake, folder)
+            output, share = host.output(each), shards.symbols(each, symbols)
+            ours = settings.model_copy(update={"market": settings.market.model_copy(update={"symbols": tuple(share)})})
+            parts = Parts(ours, share, clock, output, around.metrics, around.log_of(each), host.wake, folder)
             host.add(_BUILDERS[each](parts, around))
     return host
 
@@ -101,11 +106,18 @@ def clock_of(names: Sequence[str], settings: Settings, symbols: Mapping[str, Sym
     return machine
 
 
-def _janitor(around: Surroundings, symbols: Mapping[str, Symbol]) -> Janitor:
-    market = [stream(name) for name in symbols for stream in (streams.book, streams.trade, streams.mark)]
+def _janitor(around: Surroundings, shards: Shards, symbols: Mapping[str, Symbol]) -> Janitor:
+    """Of the share's market, and of everything that is no market in one place of a stack: with the first share."""
+    share = shards.symbols("collector", symbols)
+    market = [stream(name) for name in share for stream in (streams.book, streams.trade, streams.mark)]
+    others = [streams.candidates(index) for index in range(1, shards.count)]
     redis = around.settings.redis
     return Janitor(
-        around.bus, market, round(redis.market_minutes * 60_000), durable_ms=round(redis.durable_minutes * 60_000)
+        around.bus,
+        market,
+        round(redis.market_minutes * 60_000),
+        durable=() if shards.index else (*streams.DURABLE, *others),
+        durable_ms=round(redis.durable_minutes * 60_000),
     )
 
 

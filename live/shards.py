@@ -1,0 +1,62 @@
+"""Which symbols an instance of a service takes, and what it is called, where several share the market between them.
+
+The collector with its recorder and the signal engine can run once for each share of the symbols (`shard.index` of
+`shard.count`). An instance is named on the bus, in its heartbeats and by its folder: `collector` has the first share,
+`collector:1` the second. Everything else runs once and sees every symbol.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bus.streams import candidates_shard, is_market, shard_of, symbol_of
+from config.settings import Settings
+from live.errors import LiveError
+from live.handing import COLLECTOR, SIGNAL_ENGINE, writer_of
+from market.symbols import Symbol
+
+SHARED: Final = (COLLECTOR, "recorder", SIGNAL_ENGINE)
+"""The services that run once a share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """The share of this process, `index` of `count`."""
+
+    index: int
+    count: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Shards":
+        """As configured."""
+        return cls(settings.shard.index, settings.shard.count)
+
+    def instance(self, service: str) -> str:
+        """What a service of this process is called."""
+        return _named(service, self.index) if service in SHARED else service
+
+    def symbols(self, service: str, symbols: Mapping[str, Symbol]) -> Mapping[str, Symbol]:
+        """The symbols a service of this process takes. Raises LiveError when its share is empty."""
+        if service not in SHARED or self.count == 1:
+            return symbols
+        share = {name: symbol for name, symbol in symbols.items() if shard_of(name, self.count) == self.index}
+        if not share:
+            raise LiveError(
+                f"{self.instance(service)}: none of market.symbols hashes to share {self.index} of {self.count} "
+                f"({self._spread(symbols)}); lower shard.count, and start one instance a share that has symbols"
+            )
+        return share
+
+    def writer_of(self, stream: str) -> str | None:
+        """As handing.writer_of, by instance."""
+        if is_market(stream):
+            return _named(COLLECTOR, shard_of(symbol_of(stream), self.count))
+        shard = candidates_shard(stream)
+        return writer_of(stream) if shard is None else _named(SIGNAL_ENGINE, shard)
+
+    def _spread(self, symbols: Mapping[str, Symbol]) -> str:
+        return ", ".join(f"{name} is in {shard_of(name, self.count)}" for name in symbols)
+
+
+def _named(service: str, index: int) -> str:
+    return f"{service}:{index}" if index else service
