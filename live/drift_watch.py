@@ -115,6 +115,8 @@ class DriftWatch:
         for feature in view.features:
             metrics.psi_feature.labels(feature.name).set(feature.psi)
             metrics.ks_feature.labels(feature.name).set(feature.ks)
+            metrics.drift_psi_line.labels(feature.name).set(feature.psi_line)
+            metrics.drift_ks_line.labels(feature.name).set(feature.ks_line)
             metrics.drift_effective_rows.labels(feature.name).set(feature.effective_rows)
             metrics.drift_armed.labels(feature.name).set(feature.armed)
         self._tell(view, alert)

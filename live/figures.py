@@ -27,6 +27,7 @@ class Figures:
         if (overall := figures.precision()) is not None:
             metrics.precision.set(overall)
         for route in ROUTES:
+            metrics.rolling_sample.labels(route).set(figures.sample(route))
             if (share := figures.precision(route)) is not None:
                 metrics.rolling_precision.labels(route).set(share)
         if (found := figures.calibration(self._least)) is not None:

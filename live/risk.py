@@ -37,6 +37,7 @@ from live.schedules import Job, ThreadWorker, Worker
 from live.service import Parts, Subscription
 from live.watch import BY, Watch
 from market.barriers import BarrierRule
+from market.feature_spec import FEATURE_NAMES
 from registry.errors import FileError
 
 NAME: Final = "risk"
@@ -102,6 +103,7 @@ class Risk:
     def start(self) -> None:
         """Take up what an earlier run left: open candidates, rolling figures, the day's profit, halts."""
         folded, log = self._evidence.folded, self._parts.log
+        self._parts.metrics.expect(self._parts.symbols, FEATURE_NAMES)
         if self._evidence.damage:
             log.error("risk_journal_damaged", text=self._evidence.damage)
         for outcome in folded.ended.values():

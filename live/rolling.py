@@ -102,6 +102,10 @@ class JudgedFigures:
         """Share of approved candidates that reached the target, over all routes without one; None of nothing."""
         return mean(self._hits[route])
 
+    def sample(self, route: str = "") -> int:
+        """How many approved candidates that share is of."""
+        return len(self._hits[route])
+
     def calibration(self, least: int) -> Calibrated | None:
         """The active model's; None below `least` rows."""
         if len(self._scores) < max(1, least):

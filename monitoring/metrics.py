@@ -42,7 +42,7 @@ FAIL_SAFE_REASONS = (
     "journal_error", "redis_error", "order_mismatch", "model_error", "restart_loop",
     "poison_message", "grid_changed", "delisted", "beyond_int32", "operator",
     "winrate_delta", "winrate_seq", "onnx_parity_fail", "psi_feature", "ks_feature", "calibration", "throughput",
-    "markout", "fill_rate", "post_promotion", "other",
+    "markout", "fill_rate", "post_promotion", "canary_unjudged", "other",
 )  # fmt: skip
 """Why the executor falls to paper, and what control events name; `other` stands for what this list does not know."""
 ROLLBACK_REASONS = (
@@ -184,10 +184,13 @@ class Metrics:
         self.approvals_total = self._counter("approvals_total", "Approvals given.", "symbol", "route")
         self.canary_fraction_target = self._gauge("canary_fraction_target", "Share of signals meant for the canary.")
         self.canary_fraction_realized = self._gauge("canary_fraction_realized", "Share that went there, rolling.")
+        self.canary_unjudged = self._gauge("canary_unjudged", "1 while the canary has no share: nobody judges it.")
+        self.unjudged_canaries_total = self._counter("unjudged_canaries_total", "Canaries that nobody judged, fenced.")
 
     def _declare_quality(self) -> None:
         self.precision = self._gauge("precision", "Share of approved candidates that reached the target, rolling.")
         self.rolling_precision = self._gauge("rolling_precision", "The same by route.", "route")
+        self.rolling_sample = self._gauge("rolling_sample", "Judged approvals behind rolling_precision.", "route")
         self.winrate_rolling = self._gauge("winrate_rolling", "Share of round trips with profit after fees.", "route")
         self.winrate_baseline_active = self._gauge("winrate_baseline_active", "Win rate the active model promised.")
         self.winrate_canary = self._gauge("winrate_canary", "Win rate of the canary since it started.")
@@ -203,6 +206,10 @@ class Metrics:
             "ks_feature", "Kolmogorov-Smirnov distance against training; also as ks_feature_NAME.", "feature"
         )
         SpelledOut(self.registry, self.psi_feature, self.ks_feature)
+        self.drift_psi_line = self._gauge(
+            "drift_psi_line", "PSI at which a feature blocks: the limit, or what clean times showed.", "feature"
+        )
+        self.drift_ks_line = self._gauge("drift_ks_line", "The same for its Kolmogorov-Smirnov distance.", "feature")
         self.trades_per_hour = self._gauge("trades_per_hour", "Entries in the last hour.")
         self.trades_per_hour_prev_release_p95 = self._gauge(
             "trades_per_hour_prev_release_p95", "95th percentile of the release before; 0 when there is none."
@@ -320,6 +327,24 @@ class Metrics:
                 self.gate_breached.labels(trial, gate)
             self.release_sample.labels(trial)
             self.release_budget_used.labels(trial)
+
+    def expect(self, symbols: Iterable[str], features: Iterable[str]) -> None:
+        """Give the figures that risk works out their series, NaN until there is one: rules find them, panels draw none.
+
+        Counts begin at 0.
+        """
+        nothing = float("nan")
+        for route in ROUTES:
+            self.rolling_sample.labels(route)
+            for gauge in (self.rolling_precision, self.winrate_rolling, self.fill_rate_rolling):
+                gauge.labels(route).set(nothing)
+        for feature in features:
+            self.drift_armed.labels(feature)
+            for gauge in (self.psi_feature, self.ks_feature, self.drift_psi_line, self.drift_ks_line):
+                gauge.labels(feature).set(nothing)
+        for symbol in symbols:
+            self.parquet_gap_detected_ms.labels(symbol).set(nothing)
+            self.parquet_gap_detected_seconds.labels(symbol).set(nothing)
 
     def _touch_route(self, route: str) -> None:
         self.fills_total.labels(route)

@@ -23,7 +23,7 @@ class Sample:
 
 
 class Scrape:
-    """The samples of one page at one moment."""
+    """The samples of one page at one moment. NaN is a figure of nothing yet: such a sample is as none."""
 
     def __init__(self, text: str) -> None:
         """Read a page's text; raises ScrapeError when it is none."""
@@ -34,7 +34,9 @@ class Scrape:
         self._samples: dict[str, list[Sample]] = {}
         for family in families:
             for found in family.samples:
-                self._samples.setdefault(found.name, []).append(Sample(found.name, found.labels, float(found.value)))
+                if not math.isnan(found.value):
+                    sample = Sample(found.name, found.labels, float(found.value))
+                    self._samples.setdefault(found.name, []).append(sample)
 
     @classmethod
     def of(cls, url: str, timeout_seconds: float = 2.0) -> "Scrape":
