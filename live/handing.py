@@ -12,7 +12,7 @@ from typing import Literal
 from bus.errors import Fenced
 from bus.ids import Key as IdKey
 from bus.ids import parse
-from bus.messages import Candidate, Received
+from bus.messages import Received
 from bus.protocol import Entry
 from bus.streams import APPROVED, CANDIDATES, CONTROL, OUTCOMES, REPORTS, SCORES, is_market
 from live.errors import Fatal
@@ -109,7 +109,7 @@ class Queue:
         stream = delivery.received.stream
         if stream == CONTROL:
             self._control.append(delivery)
-        elif type(delivery.received.body) is Candidate:
+        elif stream.startswith(CANDIDATES):
             self._candidates.append(delivery)
         else:
             self._others.append(delivery)
