@@ -233,7 +233,9 @@ class Registry(Section):
         "sqlite:///var/mlflow.db", "MLflow's database or server.", pattern=r"^(sqlite|postgresql|https?)[^:]*://"
     )
     artifacts: AnchoredUrl = knob(
-        "var/mlartifacts", "Folder or object-store URL of run artifacts and bundles.", min_length=1
+        "var/mlartifacts",
+        "Folder or object-store URL of run artifacts and bundles; mlflow-artifacts:/// leaves them to MLflow's server.",
+        min_length=1,
     )
     mirror: Anchored = knob(Path("models/registry"), "Folder of the verified copies that live trades with.")
 

@@ -1,6 +1,7 @@
 """Which code made a model: a hash over the source that decides what a bundle contains, and the git commit if any."""
 
 import hashlib
+import os
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -25,12 +26,15 @@ def code_version() -> str:
 
 
 def git_commit() -> str:
-    """Return the commit of the checkout, with a plus when files differ from it; `unknown` outside a checkout."""
+    """Return the commit of the checkout, with a plus when files differ from it.
+
+    Outside a checkout, as in an image, it is what GIT_COMMIT says, else `unknown`.
+    """
     try:
         head = _git("rev-parse", "HEAD")
         return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return os.environ.get("GIT_COMMIT", "unknown")
 
 
 def _git(*arguments: str) -> str:

@@ -182,10 +182,9 @@ def versions_of(settings: Settings) -> Versions:
     """Return the versions of a configuration's registry; MLflow is imported when leaves are not kept here."""
 
     def open_store() -> "ModelStore":
-        from registry.store import ModelStore
+        from pipelines.registrar import open_store as store_of
 
-        registry = settings.registry
-        return ModelStore(registry.tracking_uri, registry.artifacts, registry.name)
+        return store_of(settings)
 
     return Versions(settings.paths.var / "lineage", settings.registry.mirror, open_store)
 

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 BUNDLE_FOLDER = "bundle"
+SERVER_KEEPS = "mlflow-artifacts:"
+"""An artifact root that begins so lies where the MLflow server keeps its artifacts: it then names each experiment's
+place itself, which is what its accounts are held against."""
 
 # Read by MLflow when it is imported, or used: no telemetry, no search for git, no progress bars, no job workers.
 _QUIET = {
@@ -314,7 +317,9 @@ class ModelStore:
     def _experiment_id(self) -> str:
         found = self._client.get_experiment_by_name(self.name)
         if found is None:
-            return str(self._client.create_experiment(self.name, artifact_location=self.artifact_root))
+            is_server_s = self.artifact_root.startswith(SERVER_KEEPS)
+            place = None if is_server_s else self.artifact_root
+            return str(self._client.create_experiment(self.name, artifact_location=place))
         if found.lifecycle_stage != "active":
             raise StoreUnavailable(
                 f"experiment {self.name!r} in {masked(self.tracking_uri)} is deleted; restore it with "
