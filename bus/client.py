@@ -193,7 +193,7 @@ class RedisBus:
     def ask(self, command: Command) -> Any:
         """Send one command that may be repeated and return its reply. Raises BusError, BusUnavailable."""
         (reply,) = self._ask([command])
-        return _good(reply, str(command[0]))
+        return _good(reply, " ".join(str(part) for part in command[:2]))
 
     def ask_all(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands that may be repeated in one round trip; error replies are returned. Raises BusUnavailable."""
