@@ -154,6 +154,13 @@ class Rollout(Section):
     )
     canary_fraction: float = knob(0.1, "Share of signals decided by the shadow version.", "share", ge=0, le=1)
     seed: str = knob("tidegate", "Salt of the hash that picks them.", min_length=1)
+    judge_silence_seconds: float = knob(
+        15.0,
+        "A canary of which risk says no verdict for so long has no share until it does.",
+        "seconds",
+        ge=6,
+        le=3_600,
+    )
 
 
 class ModelSync(Section):

@@ -13,12 +13,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bus.messages import Approval, Candidate, ControlEvent, ModelSlot, Received, Score, Severity
-from bus.streams import APPROVED, CONTROL, SCORES, candidates
+from bus.messages import Approval, Candidate, ControlEvent, ModelSlot, Received, Score, Severity, Verdict
+from bus.streams import APPROVED, CONTROL, SCORES, VERDICTS, candidates
 from live.candidate_check import REASONS, Reason, Wanted, features, refusal
+from live.judge_watch import UNJUDGED, JudgeWatch
 from live.judging import Panel, approval, judge
 from live.model_slots import Change, Engine, Load, LoadedModel, ModelSlots, Refusal, severity_of
-from live.rollout import Rollout, RolloutWatch
+from live.rollout import Rollout, RolloutWatch, seed_of
 from live.routing import RealizedShare
 from live.service import Parts, Subscription
 from live.worker import Run, Worker, at_once
@@ -54,7 +55,10 @@ class AiScorer:
         self._worker = Worker(f"{NAME}-models")
         engine = Engine(self._wanted.schema_hash, rule, settings.label.rule())
         self._slots = ModelSlots(mirror, engine, run or self._worker.submit, parts.wake, load_one)
-        self._watch = RolloutWatch(settings.rollout, mirror, parts.clock.wall_ns())
+        self._started_ns = parts.clock.wall_ns()
+        self._watch = RolloutWatch(settings.rollout, mirror, self._started_ns)
+        self._judge = JudgeWatch(settings.rollout.judge_silence_seconds)
+        self._is_unjudged = False
         self._rollout = Rollout("disabled", 0.0, settings.rollout.seed, 0, "not started")
         self._panel: Panel | None = None
         self._looked_ns = parts.clock.mono_ns()
@@ -69,12 +73,13 @@ class AiScorer:
         self._model_score = {slot: parts.metrics.model_score.labels(slot) for slot in SLOTS}
 
     def subscriptions(self) -> Sequence[Subscription]:
-        """Candidates as a group, control events, and what it said itself before a restart."""
+        """Candidates as a group, control events, verdicts, and what it said itself before a restart."""
         return [
             *(Subscription(candidates(shard), group=NAME) for shard in range(self._parts.settings.shard.count)),
             Subscription(CONTROL, start=f"recent:{_READ_AGAIN}"),
             Subscription(SCORES, start=f"recent:{_READ_AGAIN}"),
             Subscription(APPROVED, start=f"recent:{_READ_AGAIN}"),
+            Subscription(VERDICTS, start=f"recent:{_READ_AGAIN}"),
         ]
 
     def start(self) -> None:
@@ -100,6 +105,8 @@ class AiScorer:
             _remember(self._scores, body.candidate_id, body)
         elif isinstance(body, Approval):
             _remember(self._approved, body.candidate_id, body)
+        elif isinstance(body, Verdict):
+            self._hear(body)
 
     def tick(self) -> None:
         """Between two messages: put in models that are loaded, and look at links and rollout."""
@@ -125,6 +132,7 @@ class AiScorer:
                 "reason": rollout.reason,
             },
             "realized_fraction": self._realized.share,
+            "unjudged": self._is_unjudged,
             "refused": {reason: count for reason, count in self._refused.items() if count},
         }
 
@@ -214,6 +222,13 @@ class AiScorer:
             # The share is for the version the slot names. What still scores there is the one before it.
             reason = "the shadow slot's version is not loaded"
             rollout = Rollout("disabled", 0.0, rollout.seed, rollout.epoch, reason)
+        is_unjudged = self._judge.look(self._parts.clock.mono_ns(), has_canary=rollout.has_canary)
+        if is_unjudged:
+            reason = f"unjudged: no verdict on the canary for {self._judge.silent_seconds:.0f} s; is risk running?"
+            rollout = Rollout("disabled", 0.0, rollout.seed, rollout.epoch, UNJUDGED)
+        if is_unjudged != self._is_unjudged:
+            self._is_unjudged = is_unjudged
+            self._tell_of_judge(reason if is_unjudged else "verdicts on the canary, or no canary any more")
         if rollout == self._rollout:
             return
         before, self._rollout = self._rollout, rollout
@@ -228,6 +243,12 @@ class AiScorer:
 
         `signal_ns` is when the message arrived that gave the canary away, 0 where a person or a pipeline says it.
         """
+        if (event.by, event.reason) == (NAME, UNJUDGED):
+            if event.at_ns < self._started_ns:  # an earlier run's: it holds until a verdict is heard
+                self._judge.remember(is_silent=event.event == "HALT")
+                self._is_unjudged = self._judge.is_silent
+                self._roll()
+            return
         is_fence = event.event == "ROLLBACK" or (event.event == "HALT" and event.route == "canary")
         if not is_fence:
             return
@@ -239,6 +260,26 @@ class AiScorer:
         if had_canary and not self._rollout.has_canary:
             took_ns = self._parts.clock.wall_ns() - (signal_ns or event.at_ns)
             self._parts.metrics.rollback_signal_to_effect_seconds.observe(max(0, took_ns) / 1e9)
+
+    def _hear(self, verdict: Verdict) -> None:
+        """A verdict: on the canary that runs, its judge is there."""
+        seed, shadow = self._parts.settings.rollout.seed, self._slots.model("shadow")
+        is_known = shadow is not None and verdict.version == shadow.version
+        if verdict.trial == "canary" and is_known and seed_of(seed, verdict.salt) == self._watch.seed:
+            self._judge.hear(verdict.at_ns, self._parts.clock.wall_ns())
+
+    def _tell_of_judge(self, text: str) -> None:
+        """The canary has lost its share for want of a judge, or has it again."""
+        metrics, now_ns = self._parts.metrics, self._parts.clock.wall_ns()
+        metrics.canary_unjudged.set(self._is_unjudged)
+        if self._is_unjudged:
+            metrics.unjudged_canaries_total.inc()
+        self._parts.log.warning("canary_unjudged", holds=self._is_unjudged, text=text)
+        event = ControlEvent(
+            event="HALT" if self._is_unjudged else "RESUME", severity="WARN" if self._is_unjudged else "INFO",
+            source="", target="", reason=UNJUDGED, by=NAME, at_ns=now_ns, symbol="", route="canary", text=text,
+        )  # fmt: skip
+        self._parts.out.publish(CONTROL, event, message_id=f"{NAME}-{event.event.lower()}-{UNJUDGED}-{now_ns}")
 
     def _throw_out_shadow(self, error: Exception) -> None:
         """A shadow that fails while it scores does so no more; another version may take its place."""

@@ -81,6 +81,11 @@ class RolloutWatch:
         return True
 
     @property
+    def seed(self) -> str:
+        """What the canary's share is drawn by."""
+        return seed_of(self._config.seed, self._state.salt if self._state else "")
+
+    @property
     def _epoch(self) -> int:
         return self._state.epoch if self._state else 0
 
@@ -98,8 +103,12 @@ class RolloutWatch:
 
 
 def _rollout(config: Config, mode: Mode, fraction: float, epoch: int, reason: str, salt: str = "") -> Rollout:
-    seed = f"{config.seed}:{salt}" if salt else config.seed
-    return Rollout(mode, fraction if mode == "canary" else 0.0, seed, epoch, reason)
+    return Rollout(mode, fraction if mode == "canary" else 0.0, seed_of(config.seed, salt), epoch, reason)
+
+
+def seed_of(configured: str, salt: str) -> str:
+    """Return what the share of a canary with this salt is drawn by."""
+    return f"{configured}:{salt}" if salt else configured
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -14,7 +14,7 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from bus.messages import Approval, Candidate, ControlEvent, Score
-from bus.streams import APPROVED, CANDIDATES, CONTROL, SCORES
+from bus.streams import APPROVED, CANDIDATES, CONTROL, SCORES, VERDICTS
 from live.ai_scorer import LOOK_NS, AiScorer
 from live.clock import ManualClock
 from live.routing import route_of
@@ -462,7 +462,7 @@ def test_an_approval_is_not_made_up_for_a_score_that_is_too_old(models: Models, 
 def test_it_is_one_consumer_of_candidates(begin: Callable[..., Live]) -> None:
     """A group on the candidates alone; the rest is followed."""
     found = {each.stream: each.group for each in begin().scorer.subscriptions()}
-    assert found == {CANDIDATES: "ai_scorer", CONTROL: "", SCORES: "", APPROVED: ""}
+    assert found == {CANDIDATES: "ai_scorer", CONTROL: "", SCORES: "", APPROVED: "", VERDICTS: ""}
 
 
 def test_a_worker_loads_while_candidates_are_scored(models: Models, tmp_path: Path) -> None:
