@@ -23,7 +23,7 @@ def _fills(limits: Thresholds) -> tuple[Panel, ...]:
                 Query(f'max by (route) (avg_markout_{horizon}ms{{route=~"$route"}})', f"{{{{route}}}} {horizon} ms")
                 for horizon in _HORIZONS_MS
             ),
-            "volatility-halt", (Limit(limits.markout_floor_bps, "below", "1000 ms: rollback"),),
+            "volatility-halt", (Limit(limits.markout_floor_bps, "below", "rollback", of="1000 ms"),),
         ),
         Panel(
             "fill-rate", "Fill rate", "execution",

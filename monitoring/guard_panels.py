@@ -34,7 +34,7 @@ def _releases(limits: Thresholds) -> tuple[Panel, ...]:
                     "sum(increase(archive_schema_refused_total[$__rate_interval])) or vector(0)", "partitions refused"
                 ),
             ),
-            "parity-fail", (Limit(0.0, "above", "parity: alert, rollback"),), kind="steps",
+            "parity-fail", (Limit(0.0, "above", "alert, rollback", of="parity failures"),), kind="steps",
         ),
         Panel(
             "rollouts-and-modes", "Rollbacks and mode switches", "guards",
@@ -43,7 +43,7 @@ def _releases(limits: Thresholds) -> tuple[Panel, ...]:
                 *_moved("rollback_total", "reason", "rollbacks", "rollback:"),
                 Query("sum by (from, to) (increase(mode_switch_total[$__rate_interval]))", "{{from}} to {{to}}"),
             ),
-            "rollback-guard-trigger", (Limit(0.0, "above", "alert"),), kind="steps",
+            "rollback-guard-trigger", (Limit(0.0, "above", "alert", of="rollbacks"),), kind="steps",
         ),
         Panel(
             "canary-fraction", "Canary share", "guards",
@@ -127,7 +127,7 @@ def _gates(limits: Thresholds) -> tuple[Panel, ...]:
                 Query('max(stream_depth{stream="sig:approved",group="executor"})', "waiting"),
                 Query("sum by (mode) (increase(backpressure_total[$__rate_interval]))", "shed: {{mode}}"),
             ),
-            "backpressure--queue-build-up", (Limit(limits.queue_length, "above", "sheds"),),
+            "backpressure--queue-build-up", (Limit(limits.queue_length, "above", "alert, sheds", of="waiting"),),
         ),
         Panel(
             "liquidation", "Distance to liquidation", "guards",

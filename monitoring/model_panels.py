@@ -60,7 +60,7 @@ def _outcomes(limits: Thresholds) -> tuple[Panel, ...]:
                 ),
             ),
             "precision-halt",
-            (Limit(limits.ece_block, "above", "ECE: alert, rollback"),),
+            (Limit(limits.ece_block, "above", "alert, rollback", of="ECE"),),
         ),
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ draws the same ones into an offline page.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -23,6 +23,7 @@ Kind = Literal["lines", "steps", "heatmap"]
 Trouble = Literal["above", "below"]
 
 GRID_WIDTH: Final = 24
+_RATE_INTERVAL: Final = "$__rate_interval"
 _LABEL = re.compile(r"{{\s*(\w+)\s*}}")
 
 
@@ -43,18 +44,35 @@ class Query:
         """The labels that the legend names."""
         return _LABEL.findall(self.legend)
 
-    def named(self, labels: dict[str, str]) -> str:
+    def asked(self, rate_interval: str) -> str:
+        """The expression over all routes and symbols, its rates over an interval such as 15s."""
+        filled = self.expression.replace(_RATE_INTERVAL, rate_interval)
+        return filled.replace("$route", ".*").replace("$symbol", ".*")
+
+    def named(self, labels: Mapping[str, str]) -> str:
         """The legend of a series with these labels."""
         return _LABEL.sub(lambda found: labels.get(found[1], ""), self.legend).strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A line in a panel, in the panel's unit: on its `trouble` side something acts or alerts. `text` says what."""
+    """A line in a panel, in the panel's unit: on its `trouble` side something acts or alerts. `text` says what.
+
+    `of` is the name of the only series that it is about, or the end of that name; empty: all of them.
+    """
 
     value: float
     trouble: Trouble
     text: str
+    of: str = ""
+
+    def is_about(self, name: str) -> bool:
+        """Whether a series of this name is held against it."""
+        return name.endswith(self.of)
+
+    def is_beyond(self, value: float) -> bool:
+        """Whether a value is on the side of trouble; NaN is on neither."""
+        return value > self.value if self.trouble == "above" else value < self.value
 
 
 @dataclass(frozen=True, slots=True)

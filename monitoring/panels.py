@@ -8,9 +8,6 @@ from monitoring.thresholds import Thresholds
 
 DASHBOARD: Final = "tidegate"
 """Grafana's uid of the dashboard."""
-ROUTE_VARIABLE: Final = "$route"
-SYMBOL_VARIABLE: Final = "$symbol"
-RATE_INTERVAL: Final = "$__rate_interval"
 
 
 def panels_of(limits: Thresholds) -> tuple[Panel, ...]:

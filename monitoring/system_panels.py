@@ -111,7 +111,7 @@ def _services(limits: Thresholds) -> tuple[Panel, ...]:
                 Query("max by (stream, group) (stream_depth)", "{{stream}} {{group}}"),
                 Query("sum(increase(stream_lost_total[$__rate_interval])) or vector(0)", "lost"),
             ),
-            "backpressure--queue-build-up", (Limit(limits.queue_length, "above", "approvals: sheds"),),
+            "backpressure--queue-build-up", (Limit(limits.queue_length, "above", "sheds", of="sig:approved executor"),),
         ),
     )  # fmt: skip
 
@@ -133,7 +133,7 @@ def _stores(limits: Thresholds) -> tuple[Panel, ...]:
                 Query("max(model_sync_age_seconds)", "last answer"),
                 Query("max(registry_divergence)", "differ"),
             ),
-            "operational-commands", (Limit(limits.registry_silent_seconds, "above", "alert"),),
+            "operational-commands", (Limit(limits.registry_silent_seconds, "above", "alert", of="last answer"),),
         ),
         Panel(
             "data-gaps", "Longest gap of the newest day", "system",
