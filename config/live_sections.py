@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 from pydantic import model_validator
 
 from config.knobs import Anchored, Section, knob
+from monitoring import thresholds
 
 if TYPE_CHECKING:
     from evaluation.clean_windows import WindowShape
@@ -167,29 +168,43 @@ class ModelSync(Section):
     """How the mirror follows the registry."""
 
     poll_seconds: float = knob(1.0, "Between two looks at the registry's aliases.", "seconds", gt=0, le=600)
-    stale_seconds: float = knob(60.0, "A registry silent for so long is told of.", "seconds", gt=0, le=86_400)
+    stale_seconds: float = knob(
+        thresholds.REGISTRY_SILENT_SECONDS, "A registry silent for so long is told of.", "seconds", gt=0, le=86_400
+    )
 
 
 class Warmup(Section):
     """What must hold before the first order."""
 
-    seconds: float = knob(120.0, "A symbol's book must have been live for so long.", "seconds", ge=0, le=86_400)
+    seconds: float = knob(
+        thresholds.WARMUP_SECONDS, "A symbol's book must have been live for so long.", "seconds", ge=0, le=86_400
+    )
     recover_seconds: float = knob(
-        300.0, "After depth was gone or the market stale: normal depth for so long.", "seconds", ge=0, le=86_400
+        thresholds.WARMUP_RECOVER_SECONDS,
+        "After depth was gone or the market stale: normal depth for so long.",
+        "seconds",
+        ge=0,
+        le=86_400,
     )
 
 
 class Gates(Section):
     """When an approval is not acted on."""
 
-    stale_book_ms: int = knob(3_000, "A book older than this.", "milliseconds", ge=1, le=600_000)
+    stale_book_ms: int = knob(
+        round(thresholds.STALE_BOOK_SECONDS * 1_000), "A book older than this.", "milliseconds", ge=1, le=600_000
+    )
     stale_cancel_ms: int = knob(10_000, "So old that resting orders are canceled.", "milliseconds", ge=1, le=600_000)
     liquidity_alpha: float = knob(3.0, "liquidity_by_side: depth must be this many times our order.", ge=0, le=1_000)
     liquidity_levels: int = knob(5, "liquidity_by_side: levels that count as depth.", "levels", ge=1, le=10)
     near_liq_bps: float = knob(
-        300.0, "near_liq_guard: least distance of the mark to liquidation.", "bps", ge=0, le=10_000
+        thresholds.NEAR_LIQUIDATION_BPS,
+        "near_liq_guard: least distance of the mark to liquidation.",
+        "bps",
+        ge=0,
+        le=10_000,
     )
-    max_spread_bps: float = knob(5.0, "A wider spread.", "bps", gt=0, le=10_000)
+    max_spread_bps: float = knob(thresholds.SPREAD_BPS, "A wider spread.", "bps", gt=0, le=10_000)
     max_volatility_bps: float = knob(25.0, "More deviation of one-second moves.", "bps", gt=0, le=10_000)
     max_symbol_notional: float = knob(2_000.0, "Position and open entries of a symbol.", "quote units", gt=0, le=1e12)
     max_total_notional: float = knob(4_000.0, "The same over all symbols.", "quote units", gt=0, le=1e12)
@@ -229,7 +244,11 @@ class Backpressure(Section):
     """What happens when approvals come faster than they are acted on."""
 
     max_queue_len: int = knob(
-        200, "Approvals waiting at which it begins; half of it ends it.", "messages", ge=1, le=1e7
+        thresholds.QUEUE_LENGTH,
+        "Approvals waiting at which it begins; half of it ends it.",
+        "messages",
+        ge=1,
+        le=1e7,
     )
     drop_mode: Literal["halt", "degrade"] = knob(
         "degrade", "degrade: canary share to 0, then the oldest go; halt: nothing new until the queue is short."
@@ -240,7 +259,9 @@ class Backpressure(Section):
 class FailSafe(Section):
     """The fall back to paper."""
 
-    cooldown_seconds: float = knob(900.0, "Real orders are not sent again before.", "seconds", ge=0, le=604_800)
+    cooldown_seconds: float = knob(
+        thresholds.FAIL_SAFE_COOLDOWN_SECONDS, "Real orders are not sent again before.", "seconds", ge=0, le=604_800
+    )
     flatten: bool = knob(True, "Whether open real positions are closed, reduce-only.")
     max_restarts: int = knob(3, "More starts than this within the window begin in paper.", ge=1, le=1_000)
     restart_window_seconds: float = knob(600.0, "Of the starts that count.", "seconds", gt=0, le=86_400)
@@ -251,8 +272,10 @@ class Risk(Section):
 
     window: int = knob(1_000, "Newest outcomes of a route that rolling figures look at.", "rows", ge=10, le=1_000_000)
     min_samples: int = knob(500, "Fewest outcomes for a rolling figure to act on.", "rows", ge=1, le=1_000_000)
-    precision_floor: float = knob(0.25, "Precision under it halts.", "share", ge=0, le=1)
-    volatility_halt_bps: float = knob(30.0, "Deviation of one-second moves over it halts.", "bps", gt=0, le=10_000)
+    precision_floor: float = knob(thresholds.PRECISION_FLOOR, "Precision under it halts.", "share", ge=0, le=1)
+    volatility_halt_bps: float = knob(
+        thresholds.VOLATILITY_HALT_BPS, "Deviation of one-second moves over it halts.", "bps", gt=0, le=10_000
+    )
     volatility_debounce_seconds: float = knob(3.0, "For how long it must be over.", "seconds", ge=0, le=3_600)
     volatility_resume_seconds: float = knob(
         120.0, "For how long it must be under before trading resumes.", "seconds", ge=0, le=86_400
@@ -260,7 +283,9 @@ class Risk(Section):
     max_trades_per_hour: float = knob(3_000.0, "More entries than this in an hour halt.", "entries", gt=0, le=1e7)
     max_loss: float = knob(300.0, "Loss of a UTC day that calls CRIT.", "quote units", gt=0, le=1e12)
     max_drawdown: float = knob(300.0, "Fall from the day's best that calls CRIT.", "quote units", gt=0, le=1e12)
-    stale_market_seconds: float = knob(15.0, "A market silent for so long calls CRIT.", "seconds", gt=0, le=3_600)
+    stale_market_seconds: float = knob(
+        thresholds.STALE_MARKET_SECONDS, "A market silent for so long calls CRIT.", "seconds", gt=0, le=3_600
+    )
     normal_depth_share: float = knob(
         0.5, "Depth under this share of its hourly median is not normal.", "share", gt=0, le=1
     )
@@ -272,7 +297,11 @@ class Risk(Section):
     )
     gap_scan_minutes: float = knob(15.0, "Between two gap scans of the lake's newest day.", "minutes", gt=0, le=1_440)
     reference_check_minutes: float = knob(
-        60.0, "Between two comparisons with the venue's filters.", "minutes", gt=0, le=1_440
+        thresholds.REFERENCE_CHECK_MINUTES,
+        "Between two comparisons with the venue's filters.",
+        "minutes",
+        gt=0,
+        le=1_440,
     )
 
     def drift_window(self) -> "WindowShape":

@@ -7,6 +7,7 @@ from pydantic import field_validator, model_validator
 
 from config.knobs import Section, knob
 from evaluation.verdict import Policy
+from monitoring import thresholds
 from registry.freezes import freeze_of
 from registry.states import ReleaseRules
 
@@ -38,7 +39,7 @@ class Release(Section):
         (), "Times without promotions, UTC: `Fri 20:00-Mon 06:00`, or `Tue 13:00-Tue 15:30`. Rollbacks go on."
     )
     cooldown_minutes: float = knob(
-        15.0, "After a rollback nothing is promoted for so long.", "minutes", ge=0, le=10_080
+        thresholds.COOLDOWN_MINUTES, "After a rollback nothing is promoted for so long.", "minutes", ge=0, le=10_080
     )
     max_rollbacks_per_hour: int = knob(
         2, "The rollback that makes so many in an hour also disables the rollout and calls CRIT.", ge=1, le=100
@@ -59,7 +60,11 @@ class Release(Section):
         500, "Canary trades from which on the win rate itself decides.", "trades", ge=1, le=1_000_000
     )
     winrate_delta_pp: float = knob(
-        5.0, "A canary whose win rate is lower by more than so much is withdrawn.", "percentage points", gt=0, le=100
+        thresholds.CANARY_DELTA_PP,
+        "A canary whose win rate is lower by more than so much is withdrawn.",
+        "percentage points",
+        gt=0,
+        le=100,
     )
     alpha: float = knob(0.02, "False-rollback budget of the label bet.", "probability", gt=0, lt=1)
     alpha_promote: float = knob(
@@ -77,17 +82,31 @@ class Release(Section):
         2_000, "A canary undecided after so many trades goes back to shadow.", "trades", ge=1, le=10_000_000
     )
     cap_days: float = knob(7.0, "A canary undecided after so long goes back to shadow.", "days", gt=0, le=365)
-    parity_minutes: float = knob(10.0, "A parity failure within so long rolls back.", "minutes", gt=0, le=1_440)
-    drift_minutes: float = knob(30.0, "Drift over a line for so long rolls back.", "minutes", ge=0, le=1_440)
-    ece_block: float = knob(0.05, "Debiased calibration error over it rolls back.", "share", gt=0, le=1)
+    parity_minutes: float = knob(
+        thresholds.PARITY_MINUTES, "A parity failure within so long rolls back.", "minutes", gt=0, le=1_440
+    )
+    drift_minutes: float = knob(
+        thresholds.DRIFT_MINUTES, "Drift over a line for so long rolls back.", "minutes", ge=0, le=1_440
+    )
+    ece_block: float = knob(thresholds.ECE_BLOCK, "Debiased calibration error over it rolls back.", "share", gt=0, le=1)
     ece_min_rows: int = knob(1_000, "Fewest judged candidates for calibration to count.", "rows", ge=100, le=1_000_000)
     throughput_ratio: float = knob(
-        1.5, "Entries in an hour over so many times the previous release's p95 roll back.", "times", gt=1, le=100
+        thresholds.THROUGHPUT_RATIO,
+        "Entries in an hour over so many times the previous release's p95 roll back.",
+        "times",
+        gt=1,
+        le=100,
     )
     markout_floor_bps: float = knob(
-        -2.0, "Mean 1 s markout of the version's fills under it rolls back.", "bps", ge=-1_000, le=0
+        thresholds.MARKOUT_FLOOR_BPS,
+        "Mean 1 s markout of the version's fills under it rolls back.",
+        "bps",
+        ge=-1_000,
+        le=0,
     )
-    fill_rate_floor: float = knob(0.05, "Fill rate of the version's entries under it rolls back.", "share", ge=0, le=1)
+    fill_rate_floor: float = knob(
+        thresholds.FILL_RATE_FLOOR, "Fill rate of the version's entries under it rolls back.", "share", ge=0, le=1
+    )
     execution_min_sample: int = knob(100, "Fewest orders, or fills, for the two above.", "orders", ge=1, le=1_000_000)
     rehearsal_minutes: float = knob(
         30.0, "Length of each stretch of the lake that canary_pipeline.py replays.", "minutes", ge=5, le=1_440

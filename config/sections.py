@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import model_validator
 
 from config.knobs import Anchored, AnchoredUrl, Section, knob
+from monitoring import thresholds
 
 if TYPE_CHECKING:
     from evaluation.drift_lines import DriftRule
@@ -95,7 +96,7 @@ class Ingest(Section):
     """What makes a day of data fit to be read by the assets behind it."""
 
     gap_threshold_seconds: float = knob(
-        60.0, "A silence of the book longer than this is a gap.", "seconds", ge=10, le=86_400
+        thresholds.GAP_SECONDS, "A silence of the book longer than this is a gap.", "seconds", ge=10, le=86_400
     )
     max_silent_seconds_per_day: float = knob(
         900.0, "A day with more silence than this in its gaps is damaged.", "seconds", ge=0, le=86_400
@@ -182,9 +183,11 @@ class Evaluation(Section):
     min_samples: int = knob(200, "Fewest rows above tau_entry for its precision to count.", "rows", ge=1, le=10_000_000)
     auc_min: float = knob(0.55, "Least area under the ROC curve on the test span.", ge=0.5, le=1)
     ece_max: float = knob(0.03, "Greatest debiased calibration error on the test span.", gt=0, le=1)
-    psi_warn: float = knob(0.20, "PSI of a feature that is worth a look.", gt=0, le=10)
-    psi_block: float = knob(0.30, "PSI over which an armed feature blocks.", gt=0, le=10)
-    ks_block: float = knob(0.20, "Kolmogorov-Smirnov statistic D over which an armed feature blocks.", gt=0, le=1)
+    psi_warn: float = knob(thresholds.PSI_WARN, "PSI of a feature that is worth a look.", gt=0, le=10)
+    psi_block: float = knob(thresholds.PSI_BLOCK, "PSI over which an armed feature blocks.", gt=0, le=10)
+    ks_block: float = knob(
+        thresholds.KS_BLOCK, "Kolmogorov-Smirnov statistic D over which an armed feature blocks.", gt=0, le=1
+    )
     drift_min_effective_rows: float = knob(
         200.0, "Independent rows a window must be worth for a feature's drift to be armed.", "rows", gt=0, le=1e6
     )

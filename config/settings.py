@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from config.alerting_sections import Alerting
 from config.errors import SettingsError, problems_in
 from config.knobs import Knob, Section, knobs_of
 from config.live_sections import (
@@ -90,6 +91,7 @@ class Settings(Section):
     fail_safe: FailSafe = Field(default_factory=FailSafe)
     risk: Risk = Field(default_factory=Risk)
     serving: Serving = Field(default_factory=Serving)
+    alerting: Alerting = Field(default_factory=Alerting)
     shard: Shard = Field(default_factory=Shard)
     scale: Scale = Field(default_factory=Scale)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate import drill_verbs, release_verbs
+from tidegate import drill_verbs, monitoring_verbs, release_verbs
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="An ML lifecycle platform for one live trading model."
@@ -13,6 +13,7 @@ app = typer.Typer(
 
 app.add_typer(release_verbs.app)
 app.add_typer(drill_verbs.app)
+app.add_typer(monitoring_verbs.app, name="monitoring")
 
 SourceOption = Annotated[
     Path | None, typer.Option("--source", help="Folder of recorded market data; without it days are simulated.")
