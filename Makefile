@@ -16,7 +16,7 @@ export GIT_PYTHON_REFRESH := quiet
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test simulate check bench docs lock clean
+.PHONY: help setup demo up test simulate check bench soak docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -44,6 +44,9 @@ check: $(READY) ## everything CI holds beside the tests: lint, format, types, la
 
 bench: $(READY) ## run the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(READY) ## 30 minutes of market at 5 times the recorded rate while services are killed; ARGS="--minutes 3" is short
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 docs: $(READY) ## write docs/configuration.md and docs/metrics.md from the code
 	$(BIN)/python -m config.reference > docs/configuration.md

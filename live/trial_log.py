@@ -114,6 +114,12 @@ def read_rows(path: Path) -> Iterator[Row]:
     yield from _whole(path.read_bytes())[0]
 
 
+def torn_bytes(path: Path) -> int:
+    """Return how many bytes at the end of a log are no whole row. Raises OSError."""
+    content = path.read_bytes()
+    return len(content) - _whole(content)[1]
+
+
 def running(folder: Path) -> list[Path]:
     """Return the logs of trials that no end was written for, oldest first."""
     return sorted(path for path in folder.glob("*.log") if not path.name.endswith(_ENDED))
