@@ -4,6 +4,7 @@
 """
 
 import logging
+import os
 import sys
 from contextlib import suppress
 from typing import Literal, TextIO, cast
@@ -45,7 +46,7 @@ def configure(
     out = stream or sys.stderr
     readable = format_ == "text" or (format_ == "auto" and out.isatty())
     renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=out.isatty()) if readable else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=out.isatty() and not os.environ.get("NO_COLOR")) if readable else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[

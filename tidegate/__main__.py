@@ -1,11 +1,12 @@
 """python -m tidegate: the operator's command. Each verb imports what it needs when it is called."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tidegate import drill_verbs, monitoring_verbs, release_verbs
+from tidegate import drill_verbs, monitoring_verbs, release_verbs, snapshot_verbs
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="An ML lifecycle platform for one live trading model."
@@ -13,6 +14,7 @@ app = typer.Typer(
 
 app.add_typer(release_verbs.app)
 app.add_typer(drill_verbs.app)
+app.add_typer(snapshot_verbs.app)
 app.add_typer(monitoring_verbs.app, name="monitoring")
 
 SourceOption = Annotated[
@@ -42,6 +44,18 @@ def up(
     from tidegate.up import serve
 
     raise typer.Exit(serve(source, dagster_port, mlflow_port, live=live))
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    brief: Annotated[bool, typer.Option("--brief", help="Only what is not ok, and the count.")] = False,
+    redis_url: Annotated[str, typer.Option("--redis-url", help="Streams to look at, instead of redis.url.")] = "",
+) -> None:
+    """Look at everything a run needs, and name what mends each trouble. Exit 1 when something must be mended."""
+    from tidegate.doctor.visit import run
+
+    raise typer.Exit(run(redis_url, as_json=as_json, brief=brief))
 
 
 UrlOption = Annotated[str, typer.Option("--redis-url", help="Streams to look at, instead of redis.url.")]
@@ -98,17 +112,6 @@ def tail(
 
 
 @app.command()
-def drill(
-    name: Annotated[str, typer.Argument(help="A drill's name, list, or all.")],
-) -> None:
-    """Cause a trouble for real in a stack of its own, and prove what docs/runbook.md says of it (1: it failed)."""
-    from tidegate.drills.catalog import DRILLS
-    from tidegate.drills.running import run, show
-
-    raise typer.Exit(show() if name == "list" else run(list(DRILLS) if name == "all" else [name]))
-
-
-@app.command()
 def retrain(
     verify: Annotated[str, typer.Option("--verify", help="Version to make again: number, alias or model id.")],
     seed: Annotated[int | None, typer.Option(help="Another seed, to see that a difference is found.")] = None,
@@ -121,8 +124,15 @@ def retrain(
 
 
 def main() -> None:
-    """Enter from the console script."""
-    app(prog_name="tidegate")
+    """Enter from the console script; a configuration that is refused ends every verb alike, with exit status 1."""
+    from config.errors import SettingsError
+    from tidegate.complaint import complain
+
+    try:
+        app(prog_name="tidegate")
+    except SettingsError as error:
+        complain(str(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

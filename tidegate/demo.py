@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 
 from archive.errors import ArchiveError
 from bus.errors import BusError
@@ -20,6 +19,7 @@ from registry.errors import RegistryError
 from tidegate import paper_run, story
 from tidegate.bars import Bars
 from tidegate.closing import Outcome, on_paper, releases, results, where_to_look
+from tidegate.complaint import complain
 from tidegate.environment import prepare
 from tidegate.live_stack import StackError
 
@@ -43,7 +43,7 @@ def run(source: Path | None, *, with_releases: bool = True) -> int:
         with _library_log(Path(settings.paths.var) / "logs"):
             outcome = tell(console, settings, started, with_releases=with_releases and source is None)
     except (SettingsError, ArchiveError, PipelineError, RegistryError, BusError, StackError) as error:
-        console.print(f"[red]demo stopped:[/] {escape(str(error))}", markup=True, soft_wrap=True)
+        complain(str(error), "demo stopped:")
         return 1
     console.print(results(outcome))
     console.print()

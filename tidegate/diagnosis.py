@@ -3,6 +3,7 @@
 Nothing is changed: the streams are opened to be looked at, and pages of /metrics are fetched.
 """
 
+import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,13 +23,15 @@ _MOST_SERIES = 6
 _STREAM = ("sig:", "exec:", "eval:", "control:")
 
 
-def run(settings: Settings, name: str, redis_url: str = "") -> int:
+def run(settings: Settings, name: str, redis_url: str = "", *, as_json: bool = False) -> int:
     """Print a section; returns 0, 1 when no service could be asked, 2 when there is no such section."""
     try:
         section = runbook.section(name)
     except runbook.NoSection as error:
         print(error, file=sys.stderr)
         return 2
+    if as_json:
+        return _as_json(settings, section, redis_url)
     print(f"docs/runbook.md#{section.anchor}\n\n{section.title}\n")
     try:
         with opened(settings, redis_url) as bus:
@@ -45,6 +48,22 @@ def run(settings: Settings, name: str, redis_url: str = "") -> int:
     if not pages:
         print("no numbers: no service shows /metrics; python -m tidegate status tells more", file=sys.stderr)
     return 0 if pages else 1
+
+
+def _as_json(settings: Settings, section: runbook.Section, redis_url: str) -> int:
+    """The section as one object; `error` says why its steps have no numbers, empty where they have."""
+    steps, error = [(step, list[str]()) for step in section.steps], ""
+    try:
+        with opened(settings, redis_url) as bus:
+            pages = pages_of(bus)
+            steps = [(step, list(numbers_of(step, pages, bus))) for step in section.steps]
+            error = "" if pages else "no service shows /metrics"
+    except (NoStreams, BusError, SettingsError) as caught:
+        error = str(caught)
+    told = [{"text": text, "numbers": numbers} for text, numbers in steps]
+    link = f"docs/runbook.md#{section.anchor}"
+    print(json.dumps({"section": section.anchor, "title": section.title, "link": link, "steps": told, "error": error}))
+    return 1 if error else 0
 
 
 def pages_of(bus: Bus) -> Sequence[Scrape]:

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 
 from bus.client import RedisBus
 from bus.errors import BusError
 from config.settings import Settings
+from tidegate.complaint import complain
 from tidegate.situation import Snapshot, look
 from tidegate.status_view import view
 from tidegate.streams import NoStreams, opened
@@ -31,7 +31,7 @@ def run(settings: Settings, url: str, *, watch: bool, as_json: bool) -> int:
         if as_json:
             console.print_json(json.dumps({"error": str(error)}))
         else:
-            console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True)
+            complain(str(error))
         return 1
     if as_json:
         console.print_json(json.dumps(as_plain(snapshot)))

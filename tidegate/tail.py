@@ -13,6 +13,7 @@ from bus.errors import BadMessage, BusError
 from bus.protocol import Bus, Entry
 from bus.streams import DURABLE
 from config.settings import Settings
+from tidegate.complaint import complain
 from tidegate.streams import NoStreams, opened
 
 _WAIT_MS = 500
@@ -33,7 +34,7 @@ def run(settings: Settings, url: str, streams: Sequence[str], count: int, *, fol
     except KeyboardInterrupt:
         return 0
     except (NoStreams, BusError) as error:
-        console.print(f"[red]{escape(str(error))}[/]")
+        complain(str(error))
         return 1
     return 0
 

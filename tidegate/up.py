@@ -16,13 +16,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
+from rich.table import Table
 
 from bus.errors import BusError
 from bus.server import serve as serve_streams
 from config.settings import Settings
 from registry.manifest import Mirror
 from tidegate import live_stack
+from tidegate.complaint import complain
 from tidegate.environment import ROOT, prepare
 
 _HOST = "127.0.0.1"
@@ -56,9 +59,7 @@ def serve(source: Path | None, dagster_port: int, mlflow_port: int, *, live: boo
     pages = pages_of(registry.tracking_uri, str(registry.artifacts), dagster_port, mlflow_port)
     for page in pages:
         if port_taken(page.port):
-            console.print(
-                f"[red]{page.name}: port {page.port} is taken; choose another with --{page.name.lower()}-port"
-            )
+            complain(f"{page.name}: port {page.port} is taken; choose another with --{page.name.lower()}-port")
             return 1
     logs = Path(settings.paths.var) / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -73,11 +74,11 @@ def serve(source: Path | None, dagster_port: int, mlflow_port: int, *, live: boo
                 ends.callback(lambda: stop_live(processes))
                 processes |= _start_live(settings, server.url, logs)
                 tell_of_live(console, settings, logs)
-            return _watch(console, pages, processes, logs)
+            return _watch(console, pages, processes, logs, settings)
     except KeyboardInterrupt:
         return 0
     except BusError as error:
-        console.print(f"[red]streams: {error}", soft_wrap=True)
+        complain(f"streams: {error}")
         return 1
 
 
@@ -102,10 +103,33 @@ def tell_of_live(console: Console, settings: Settings, logs: Path) -> None:
     """Say what was started, where to look, and whether there is a model to trade with."""
     feed, exchange = settings.feed, settings.exchange
     console.print(f"Starting the live services: feed {feed.kind}, exchange {exchange.mode}; log {logs / 'live.log'}")
-    console.print("  python -m tidegate status --watch   what they do, in another terminal")
-    console.print(f"  http://{settings.serving.host}:{settings.serving.metrics_port}/metrics   every number they show")
     if Mirror(settings.registry.mirror).slot("active") is None:
         console.print("[yellow]No model is active yet: nothing is approved until one is.[/] make demo trains one.")
+
+
+def guide(pages: Sequence[Page], settings: Settings, logs: Path, *, live: bool) -> Table:
+    """Where everything is and what to look at first; each command is for another terminal."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Everything is up", title_justify="left")
+    for name in ("what", "where", "look at"):
+        table.add_column(name, overflow="fold")
+    looks = {
+        "Dagster": "Lineage > Global asset lineage; model_card has the pictures; Automation has the sensors",
+        "MLflow": "Models > signal_scorer: versions and aliases; tick two runs and Compare",
+    }
+    for page in pages:
+        table.add_row(page.name, page.url, looks[page.name])
+    if live:
+        first = f"http://{settings.serving.host}:{settings.serving.metrics_port}/metrics"
+        symbol = settings.market.symbols[0]
+        table.add_row("live", "python -m tidegate status --watch", f"on {settings.exchange.mode}; ready after warm-up")
+        table.add_row("", f"python -m tidegate why {symbol}", "why there was, or was no, trade")
+        table.add_row("metrics", first, "docs/metrics.md says what each is")
+    table.add_row("history", "python -m tidegate audit log", "who moved which version, when and why")
+    table.add_row("trouble", "python -m tidegate doctor", "what is wrong, and the command that mends it")
+    table.add_row("drills", "python -m tidegate drill list", "causes a trouble for real, in a stack of its own")
+    table.add_row("logs", str(logs), "")
+    table.caption = "Commands are for another terminal, with .venv/bin/python. Ctrl-C here stops everything."
+    return table
 
 
 @contextmanager
@@ -188,7 +212,11 @@ def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def _watch(
-    console: Console, pages: Sequence[Page], processes: Mapping[str, "subprocess.Popen[bytes]"], logs: Path
+    console: Console,
+    pages: Sequence[Page],
+    processes: Mapping[str, "subprocess.Popen[bytes]"],
+    logs: Path,
+    settings: Settings,
 ) -> int:
     waiting = list(pages)
     deadline = time.monotonic() + _START_SECONDS
@@ -196,14 +224,14 @@ def _watch(
     while True:
         for name, process in processes.items():
             if (code := process.poll()) is not None:
-                console.print(f"[red]{name} ended with {code}; see {logs / name.lower()}.log")
+                complain(f"{name} ended with {code}; see {logs / name.lower()}.log")
                 return 1
         for page in [page for page in waiting if answers(page)]:
             waiting.remove(page)
             console.print(f"[green]{page.name}[/] is up: {page.url}")
             if not waiting:
-                console.print("Ctrl-C stops everything.")
+                console.print(guide(pages, settings, logs, live="live" in processes))
         if waiting and time.monotonic() > deadline:
-            console.print(f"[red]{waiting[0].name} did not answer within {_START_SECONDS} s; see {logs}")
+            complain(f"{waiting[0].name} did not answer within {_START_SECONDS} s; see {logs}")
             return 1
         time.sleep(0.5)

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import msgspec
 from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +23,7 @@ from bus.messages import Approval, Candidate, Outcome, Report, Score
 from bus.protocol import Bus
 from bus.streams import APPROVED, CANDIDATES, OUTCOMES, REPORTS, SCORES
 from config.settings import Settings
+from tidegate.complaint import complain
 from tidegate.streams import NoStreams, opened
 from tidegate.wording import age, clock_time
 
@@ -113,7 +113,7 @@ def run(settings: Settings, url: str, symbol: str, seconds: float, *, as_json: b
         except (NoStreams, BusError) as error:
             problem = str(error)
     if problem:
-        console.print_json(json.dumps({"error": problem})) if as_json else console.print(f"[red]{escape(problem)}[/]")
+        console.print_json(json.dumps({"error": problem})) if as_json else complain(problem)
         return 1
     if as_json:
         console.print_json(json.dumps(msgspec.to_builtins(answer)))

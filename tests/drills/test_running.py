@@ -111,10 +111,13 @@ def test_a_command_of_the_runbook_is_typed_in_the_stacks_own_environment(tmp_pat
     assert one(drill(body), tmp_path, stage, lambda _: None).failure == ""
 
 
-def test_strange_names_are_wrong_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before anything is trained."""
+def test_strange_names_are_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is trained, and on stderr."""
     monkeypatch.setenv("PATHS_VAR", str(tmp_path))
-    said: list[str] = []
-    assert run(["fail-safe", "flood"], said.append) == 2
-    assert said[0].startswith("no drill flood; there are: precision-halt")
+    assert run(["fail-safe", "flood"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("no drill flood; there are: precision-halt")
     assert list(tmp_path.iterdir()) == []

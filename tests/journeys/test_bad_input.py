@@ -257,7 +257,7 @@ def test_a_folder_that_is_not_there_ends_every_command_with_one_line(tmp_path: P
     absent, var = tmp_path / "nowhere", tmp_path / "var"
     told = _command("-m", "tidegate", "demo", "--source", str(absent), PATHS_VAR=str(var))
     assert told.returncode == 1
-    assert told.stdout.splitlines() == [
+    assert told.stderr.splitlines() == [
         f"demo stopped: {absent}: no such folder; give the folder that holds the recordings"
     ], told.stdout + told.stderr
     told = _command("scripts/scan_parquet_gaps.py", "--root", str(absent))

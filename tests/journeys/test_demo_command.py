@@ -70,7 +70,7 @@ def test_the_command_ends_with_a_version_is_refused_by_a_gate_and_can_be_repeate
 
     refused = demo(tmp_path, EVALUATION_AUC_MIN="0.99")
     assert refused.returncode == 1
-    line = refused.stdout.splitlines()[-1]
+    line = refused.stderr.splitlines()[-1]
     assert re.fullmatch(
         r"demo stopped: train_job: model: check discriminates: .*0\.\d+, wanted >= 0\.99, AUC of wins", line
     )

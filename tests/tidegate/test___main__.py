@@ -35,6 +35,6 @@ def test_a_demo_of_a_folder_that_is_not_there_ends_with_one_line_and_status_one(
         check=False,
     )
     assert done.returncode == 1
-    assert done.stdout.startswith("demo stopped:")
-    assert "absent" in done.stdout
+    assert done.stderr.startswith("demo stopped:")
+    assert "absent" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout

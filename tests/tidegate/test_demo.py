@@ -79,7 +79,7 @@ def test_a_wrong_setting_ends_the_demo_with_one_line(
     monkeypatch.setenv("LABEL_HORIZON_SECONDS", "0")
     handlers = list(logging.getLogger().handlers)
     assert run(None) == 1
-    told = capsys.readouterr().out
+    told = capsys.readouterr().err
     assert told.startswith("demo stopped:")
     assert "LABEL_HORIZON_SECONDS" in told
     assert logging.getLogger().handlers == handlers

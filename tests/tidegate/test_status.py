@@ -26,7 +26,7 @@ def test_without_a_bus_it_says_so_and_how_to_start_one(
 ) -> None:
     """Exit 1."""
     assert run(settings({"paths": {"var": str(tmp_path)}}), "", watch=False, as_json=as_json) == 1
-    told = capsys.readouterr().out
-    assert "python -m live all" in told
+    told = capsys.readouterr()
+    assert "python -m live all" in (told.out if as_json else told.err)
     if as_json:
-        assert "error" in json.loads(told)
+        assert "error" in json.loads(told.out)

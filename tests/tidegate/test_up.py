@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tests.live.parts import settings
 from tidegate.environment import ROOT
-from tidegate.up import Page, answers, pages_of, port_taken, serve, start, stop, stop_live, tell_of_live
+from tidegate.up import Page, answers, guide, pages_of, port_taken, serve, start, stop, stop_live, tell_of_live
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_taken_port_is_refused_before_anything_starts(
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("PATHS_VAR", str(tmp_path))
     assert serve(None, listening, free_port()) == 1
-    told = " ".join(capsys.readouterr().out.split())
+    told = " ".join(capsys.readouterr().err.split())
     assert f"Dagster: port {listening} is taken; choose another with --dagster-port" in told
     assert not (tmp_path / "logs").exists()
 
@@ -137,12 +137,27 @@ def test_the_services_end_before_the_pages_and_the_streams(tmp_path: Path) -> No
 
 
 def test_a_stack_without_a_model_says_so(tmp_path: Path) -> None:
-    """And how to get one; where to look stands above it."""
+    """And how to get one."""
     tiny = settings({"registry": {"mirror": tmp_path / "mirror"}, "serving": {"metrics_port": 9300}})
     screen = io.StringIO()
     tell_of_live(Console(file=screen, width=160, color_system=None), tiny, tmp_path)
     told = screen.getvalue()
     assert "feed simulator, exchange paper" in told
-    assert "http://127.0.0.1:9300/metrics" in told
     assert "No model is active yet" in told
     assert "make demo" in told
+
+
+def test_the_guide_says_where_everything_is_and_what_to_look_at(tmp_path: Path) -> None:
+    """With the ports that were asked for; without live nothing of live."""
+    pages = pages_of("sqlite:////var/mlflow.db", "/var/mlartifacts", 3010, 5010)
+    screen = io.StringIO()
+    console = Console(file=screen, width=200, color_system=None)
+    console.print(guide(pages, settings({"serving": {"metrics_port": 9300}}), tmp_path, live=True))
+    told = screen.getvalue()
+    for words in (
+        "http://127.0.0.1:3010", "http://127.0.0.1:5010", "http://127.0.0.1:9300/metrics", "why BTCUSDT",
+        "tidegate doctor", "drill list", "Ctrl-C",
+    ):  # fmt: skip
+        assert words in told
+    console.print(guide(pages, settings(), tmp_path, live=False))
+    assert "status" not in screen.getvalue().removeprefix(told)

@@ -1,9 +1,11 @@
 """Running drills: one as it happens, several side by side in lanes; what came of each is kept."""
 
+import json
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 
@@ -14,6 +16,7 @@ from config.settings import load
 from market.events import MarketError
 from pipelines.errors import PipelineError
 from registry.errors import RegistryError
+from tidegate.complaint import complain
 from tidegate.drills import results
 from tidegate.drills.catalog import DRILLS
 from tidegate.drills.drill import Drill
@@ -41,7 +44,7 @@ def run(names: Sequence[str], say: Say = print, lanes: int = LANES) -> int:
     One drill tells its timeline as it happens; of several each is told whole when it has ended.
     """
     if strange := [name for name in names if name not in DRILLS]:
-        say(f"no drill {', '.join(strange)}; there are: {', '.join(DRILLS)}")
+        complain(f"no drill {', '.join(strange)}; there are: {', '.join(DRILLS)}")
         return 2
     root, began = Path(load().paths.var) / "drills", time.monotonic()
     try:
@@ -59,13 +62,22 @@ def run(names: Sequence[str], say: Say = print, lanes: int = LANES) -> int:
     return 0 if passed == len(done) else 1
 
 
-def show(say: Say = print) -> int:
+def show(say: Say = print, *, as_json: bool = False) -> int:
     """List the drills with their sections and last results; returns 0."""
     kept = results.read(Path(load().paths.var) / "drills")
+    if as_json:
+        say(json.dumps([_plain(drill, kept.get(name)) for name, drill in DRILLS.items()], indent=2))
+        return 0
     for name, drill in DRILLS.items():
         last = kept[name].line() if name in kept else "never run"
         say(f"{name:<18} docs/runbook.md#{drill.section:<28} {last:<32} {drill.about}")
     return 0
+
+
+def _plain(drill: Drill, last: Result | None) -> Mapping[str, object]:
+    """A drill and its last result, null where it was never run."""
+    told = None if last is None else asdict(last) | {"passed": last.passed}
+    return {"name": drill.name, "section": drill.section, "about": drill.about, "last": told}
 
 
 def one(drill: Drill, root: Path, stage: Trained, say: Say, ending: Event | None = None) -> Result:
