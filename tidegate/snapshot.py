@@ -28,8 +28,8 @@ from monitoring.scrape import ScrapeError
 from tidegate.board import Board, taken
 from tidegate.board_page import page
 from tidegate.environment import ROOT
-from tidegate.limits import limits_of
 from tidegate.metrics_now import board_of_now
+from tidegate.monitoring_files import thresholds_of
 from tidegate.prometheus import PROGRAM, Prometheus, PrometheusError, is_installed, watching
 from tidegate.streams import NoStreams, opened
 
@@ -78,7 +78,7 @@ def written(board: Board, out: Path) -> None:
 
 
 def _board(settings: Settings, asked: Asked, console: Console) -> Board:
-    panels = panels_of(limits_of(settings))
+    panels = panels_of(thresholds_of(settings))
     if asked.url:
         now = time.time_ns() / 1e9
         return taken(Prometheus(asked.url), panels, ANNOTATIONS, now - asked.last, now)

@@ -19,7 +19,7 @@ def snapshot(
     png: Annotated[Path | None, typer.Option("--png", help="Have Chromium draw the page into this file too.")] = None,
     redis_url: Annotated[str, typer.Option("--redis-url", help="Streams to look at, instead of redis.url.")] = "",
 ) -> None:
-    """Draw every panel of the dashboard into one HTML page that needs no Grafana and no network (1: nothing to draw)."""
+    """Draw every panel of the dashboard into one page that needs no Grafana and no network. Exit 1: nothing to draw."""
     from config.settings import load
     from tidegate.snapshot import Asked, run
     from tidegate.wording import length_of
