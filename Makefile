@@ -21,7 +21,8 @@ export OMP_NUM_THREADS ?= 1
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
-setup: $(READY) ## install everything into .venv (the targets below do it by themselves)
+setup: $(READY) ## install everything into .venv (the targets below do it by themselves), and look at the machine
+	@$(BIN)/python -m tidegate doctor --brief || true
 
 demo: $(READY) ## from market data to a proven model version; SOURCE=folder takes recorded days
 	$(BIN)/python -m tidegate demo $(if $(SOURCE),--source "$(SOURCE)") $(ARGS)
@@ -48,9 +49,10 @@ bench: $(READY) ## run the benchmarks
 soak: $(READY) ## 30 minutes of market at 5 times the recorded rate while services are killed; ARGS="--minutes 3" is short
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
-docs: $(READY) ## write docs/configuration.md and docs/metrics.md from the code
+docs: $(READY) ## write the configuration, metrics and command-line pages from the code
 	$(BIN)/python -m config.reference > docs/configuration.md
 	$(BIN)/python -m monitoring.reference > docs/metrics.md
+	$(BIN)/python -m tidegate.command_reference > docs/command-line.md
 
 lock: $(READY) ## move requirements.lock to what pyproject.toml asks for; ARGS=--upgrade takes the newest
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -45,8 +45,9 @@ def configure(
     """
     out = stream or sys.stderr
     readable = format_ == "text" or (format_ == "auto" and out.isatty())
+    colors = out.isatty() and not os.environ.get("NO_COLOR")
     renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=out.isatty() and not os.environ.get("NO_COLOR")) if readable else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=colors) if readable else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[
