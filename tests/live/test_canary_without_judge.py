@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 import pytest
 import structlog
@@ -14,7 +13,6 @@ from bus.messages import ControlEvent, Score
 from bus.publisher import Publisher
 from bus.streams import CANDIDATES, CONTROL, SCORES
 from live.ai_scorer import AiScorer
-from live.clock import ManualClock
 from live.host import Host
 from live.judge_watch import UNJUDGED
 from live.risk import Risk
@@ -97,7 +95,7 @@ class Scene:
         host = Host(name, stage.bus, stage.clock, stage.metrics, log, made_of.settings, perf=stage.clock.mono_ns)
         var = self.folder / name
         var.mkdir(exist_ok=True)
-        of = replace(made_of, clock=cast(ManualClock, stage.clock), out=host.output(name), metrics=stage.metrics,
+        of = replace(made_of, clock=stage.clock, out=host.output(name), metrics=stage.metrics,
                      log=log, var=var)  # fmt: skip
         host.add(AiScorer(of, at_once) if name == "ai_scorer" else Risk(of, InlineWorker()))
         host.start()
