@@ -108,7 +108,7 @@ class Spans:
     execution_for: float = 300.0
     canary_fraction_for: float = 900.0
     service_for: float = 60.0
-    warmup_window: float = 60.0
+    warmup_window: float = 300.0
     warmup_for: float = 2.0 * (WARMUP_SECONDS + WARMUP_RECOVER_SECONDS)
     stale_book_for: float = 30.0
     backpressure_for: float = 60.0
