@@ -117,17 +117,22 @@ def is_installed() -> bool:
 
 @contextmanager
 def watching(
-    targets: Mapping[str, Sequence[str]], folder: Path, scrape_seconds: float = 1.0, rules: str = ""
+    targets: Mapping[str, Sequence[str]],
+    folder: Path,
+    scrape_seconds: float = 1.0,
+    rules: str = "",
+    alertmanager: str = "",
 ) -> Iterator[Prometheus]:
     """Run a Prometheus over jobs and their HOST:PORT, on a free port of loopback, with its data in `folder`.
 
-    `rules` is the text of a rule file. Ended with the block. Raises PrometheusError when it does not come up.
+    Entered when every target was looked at. `rules` is the text of a rule file. Ended with the block. Raises
+    PrometheusError when it does not come up.
     """
     program = shutil.which(PROGRAM)
     if program is None:
         raise PrometheusError(f"no {PROGRAM} on PATH; on Debian: apt-get install prometheus")
     folder.mkdir(parents=True, exist_ok=True)
-    files = _configured(targets, folder, scrape_seconds, rules)
+    files = _configured(targets, folder, scrape_seconds, rules, alertmanager)
     address = f"127.0.0.1:{_free_port()}"
     command = [
         program, f"--config.file={files}", f"--storage.tsdb.path={folder / 'data'}",
@@ -141,7 +146,8 @@ def watching(
     try:
         found = Prometheus(f"http://{address}")
         deadline = time.monotonic() + _START_SECONDS
-        while not found.is_ready():
+        wanted = sum(len(hosts) for hosts in targets.values())
+        while not found.is_ready() or len(found.labels_of("up")) < wanted:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise PrometheusError(f"{program} did not come up; {log} ends with: {log.read_text()[-500:]}")
             time.sleep(_PAUSE_SECONDS)
@@ -155,7 +161,9 @@ def watching(
             process.wait()
 
 
-def _configured(targets: Mapping[str, Sequence[str]], folder: Path, scrape_seconds: float, rules: str) -> Path:
+def _configured(
+    targets: Mapping[str, Sequence[str]], folder: Path, scrape_seconds: float, rules: str, alertmanager: str
+) -> Path:
     interval = f"{round(scrape_seconds * 1000)}ms"
     said: dict[str, Any] = {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
@@ -166,6 +174,8 @@ def _configured(targets: Mapping[str, Sequence[str]], folder: Path, scrape_secon
     if rules:
         (folder / "rules.yml").write_text(rules, encoding="utf-8")
         said["rule_files"] = [str((folder / "rules.yml").resolve())]
+    if alertmanager:
+        said["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
     file = folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(said, sort_keys=False), encoding="utf-8")
     return file
