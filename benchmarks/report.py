@@ -18,7 +18,7 @@ NAMES = (
     "features", "labels", "parquet", "gap_scan", "drift", "drift_gates", "training", "scoring", "model_swap", "parity",
     "orchestration", "memory", "paper_fills", "collector", "live_engine",
     "bus_hop", "bus_throughput", "approval_backlog", "tick_to_approval", "control_latency", "release_fence", "start_up",
-    "verdict_errors", "rollback_latency",
+    "verdict_errors", "rollback_latency", "model_questions",
 )  # fmt: skip
 """Every benchmark, in the order in which data passes what they measure."""
 
