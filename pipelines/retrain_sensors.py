@@ -19,7 +19,9 @@ from bus.messages import Verdict
 from config.sections import Schedule
 from config.settings import Settings
 from pipelines.gap_gate import wanting
+from pipelines.gap_notices import gap_notices
 from pipelines.ingestion import BACKFILL_TAG
+from pipelines.notification import notify
 from pipelines.partitions import RANGE_END, RANGE_START, Cell, cell
 from pipelines.registrar import hear, open_streams
 from pipelines.sensor_beats import leave_heartbeat
@@ -63,9 +65,17 @@ def gap_sensor(ingest: "AssetJob", train: "AssetJob", settings: Settings) -> dg.
     def look(context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.SensorResult:
         before = msgspec.json.decode(context.cursor or "{}", type=GapCursor)
         under_way = running(context.instance, workspace.all_cells)
-        plan = plan_backfill(wanting(workspace), before.attempts, under_way, schedule.backfill_max_partitions)
+        wanted = wanting(workspace)
+        plan = plan_backfill(wanted, before.attempts, under_way, schedule.backfill_max_partitions)
         result = plan_training(plan, before, train.name).result(ingest.name)
         text = str(result.skip_reason.skip_message) if result.skip_reason else f"{len(result.run_requests or ())} runs"
+        told = {key: each.count for key, each in before.attempts.items()}
+        notices = gap_notices(told, wanted, plan.exhausted, MAX_ATTEMPTS)
+        untold = [
+            why for each in notices for why in notify(workspace.settings.release.notify, each, context.log.warning)
+        ]
+        for why in untold:
+            context.log.error("%s", why)
         every = schedule.backfill_seconds
         leave_heartbeat("gap_sensor", text, workspace, is_well=not plan.exhausted, every_seconds=every)
         return result
@@ -217,6 +227,7 @@ def plan_backfill(
         count = before.count if before and before.state == state else 0
         if key not in under_way and count >= MAX_ATTEMPTS:
             exhausted.append(key)
+            count = MAX_ATTEMPTS + 1  # given up: people are told once, of the step behind the last attempt
         elif key not in under_way and len(asked) < most:
             asked.append(key)
             count += 1

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from typer.main import get_command
 
@@ -12,8 +12,8 @@ _HEAD: Final = """# The command line
 
 Written by `python -m tidegate.command_reference` from the command itself; a test fails when it is out of date.
 
-`python -m tidegate VERB`, or `tidegate VERB` with the environment active (`. .venv/bin/activate`). `--help` behind any
-verb shows its options.
+`python -m tidegate` and a verb, or `tidegate` and a verb with the environment active (`. .venv/bin/activate`). `--help`
+behind any verb shows its options.
 
 ## Exit codes
 
@@ -31,7 +31,7 @@ Every script in `scripts/` and `python -m live` keep to the same. Answers go to 
 `--json` is on every verb that only reads; it prints one document on stdout, also when the answer is that there is
 none: then it holds `error`. `snapshot` makes a page instead. A verb that acts asks before it does; `--yes` answers.
 
-`NO_COLOR=1` takes the colours away, everywhere; output that goes to no terminal has none.
+`NO_COLOR`, set to anything, takes the colours away, everywhere; output that goes to no terminal has none.
 
 ## Completion
 
@@ -93,9 +93,7 @@ def _section(name: str, command: Any) -> str:
 
 def _placed(param: Any) -> str:
     """An argument as it is written in the usage line."""
-    word = str(param.metavar or param.name).upper()
-    choices = get_args(param.bare_type)
-    word = "|".join(map(str, choices)) if choices and all(isinstance(each, str) for each in choices) else word
+    word = param.metavar or str(param.name).upper()
     word = f"{word} ..." if param.nargs == -1 else word
     return word if param.required else f"[{word}]"
 
@@ -103,7 +101,7 @@ def _placed(param: Any) -> str:
 def _row(param: Any) -> str:
     names = ", ".join(f"`{each}`" for each in (*param.opts, *param.secondary_opts))
     if param.param_type_name == "argument":
-        names = f"`{param.metavar or str(param.name).upper()}`"
+        names = f"`{(param.metavar or str(param.name).upper()).replace('|', ' or ')}`"
     default = param.default
     shown = "" if default in (None, False, "") or callable(default) else f"`{str(default).lower()}`"
     return f"| {names} | {'required' if param.required else shown} | {param.help or ''} |"

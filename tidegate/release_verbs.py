@@ -60,7 +60,10 @@ def rollback(
 
 @app.command()
 def rollout(
-    what: Annotated[Literal["enable", "disable"], typer.Argument(help="Give the rollout back, or take it away.")],
+    what: Annotated[
+        Literal["enable", "disable"],
+        typer.Argument(metavar="enable|disable", help="Give the rollout back, or take it away."),
+    ],
     by: ByOption,
     reason: Annotated[str, typer.Option("--reason", help="Why; the journal keeps it.")],
     force: Annotated[bool, typer.Option("--force", help="enable: without clean verdicts.")] = False,

@@ -34,12 +34,7 @@ def test_every_verb_that_reads_prints_json() -> None:
 def test_completion_is_there_for_the_shells() -> None:
     """It calls the command back by its name."""
     program = str(ROOT / ".venv" / "bin" / "tidegate")
-    environ = {
-        "_TIDEGATE_COMPLETE": "complete_bash",
-        "COMP_WORDS": "tidegate do",
-        "COMP_CWORD": "1",
-        "PATH": "/usr/bin",
-    }
+    asked = {"_TIDEGATE_COMPLETE": "complete_bash", "COMP_WORDS": "tidegate do", "COMP_CWORD": "1"}
     command = [program] if (ROOT / ".venv" / "bin" / "tidegate").exists() else [sys.executable, "-m", "tidegate"]
     done = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.stdout.split() == ["doctor"], done.stderr
