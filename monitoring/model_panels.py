@@ -99,9 +99,12 @@ def _trials() -> tuple[Panel, ...]:
     return (
         Panel(
             "trial-evidence", "Evidence of the trials", "good",
-            "Evidence of each sequential test on a version on trial, as a share of the evidence at which is acted.",
+            "Evidence of each sequential test on a version on trial, as a share of the evidence at which is acted. "
+            "More than twice that is drawn as twice.",
             "share",
-            (Query("max by (trial, test) (release_evidence / release_evidence_limit)", "{{trial}}: {{test}}"),),
+            (Query(
+                "clamp_max(max by (trial, test) (release_evidence / release_evidence_limit), 2)", "{{trial}}: {{test}}"
+            ),),
             "rollback-guard-trigger", (Limit(1.0, "above", "acted on"),),
         ),
         Panel(

@@ -6,6 +6,7 @@ Rates and quantiles need a past, so a counter is shown as its total and a histog
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
 from monitoring.panel import Panel
@@ -21,7 +22,8 @@ _SECONDS_DRAWN = 60.0
 def board_of_now(panels: Sequence[Panel], pages: Sequence[str], now: float) -> Board:
     """Ask every page once; `now` in seconds. Raises ScrapeError when one does not answer."""
     scrapes = [Scrape.of(page) for page in pages]
-    shown = [Shown(panel, _values(panel, scrapes, now)) for panel in panels]
+    # A histogram's buckets have no past either: its count is a line like any other.
+    shown = [Shown(replace(panel, kind="lines"), _values(panel, scrapes, now)) for panel in panels]
     return Board(now - _SECONDS_DRAWN, now, f"{', '.join(pages)}; values of this moment alone", shown)
 
 

@@ -59,14 +59,12 @@ class Prometheus:
             "query_range",
             query=expression, start=f"{start:.3f}", end=f"{end:.3f}", step=f"{step:.3f}",
         )  # fmt: skip
-        return [
-            Answer(each["metric"], [(float(at), float(value)) for at, value in each["values"]])
-            for each in found["result"]
-        ]
+        return [Answer(each["metric"], [_point(value) for value in each["values"]]) for each in found["result"]]
 
-    def labels_of(self, expression: str) -> list[Mapping[str, str]]:
-        """The labels of each answer to the expression now."""
-        return [each["metric"] for each in self._get("query", query=expression)["result"] if "metric" in each]
+    def now(self, expression: str) -> list[Answer]:
+        """The newest value of each answer to the expression, which is no plain number."""
+        found = self._get("query", query=expression)
+        return [Answer(each["metric"], [_point(each["value"])]) for each in found["result"]]
 
     def alerts(self) -> list[Firing]:
         """Alerts that fire or wait to; none where no rules are loaded."""
@@ -147,7 +145,7 @@ def watching(
         found = Prometheus(f"http://{address}")
         deadline = time.monotonic() + _START_SECONDS
         wanted = sum(len(hosts) for hosts in targets.values())
-        while not found.is_ready() or len(found.labels_of("up")) < wanted:
+        while not found.is_ready() or len(found.now("up")) < wanted:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise PrometheusError(f"{program} did not come up; {log} ends with: {log.read_text()[-500:]}")
             time.sleep(_PAUSE_SECONDS)
@@ -179,6 +177,11 @@ def _configured(
     file = folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(said, sort_keys=False), encoding="utf-8")
     return file
+
+
+def _point(pair: Sequence[Any]) -> tuple[float, float]:
+    at, value = pair
+    return float(at), float(value)
 
 
 def _free_port() -> int:

@@ -29,10 +29,11 @@ from tidegate.board import Board, taken
 from tidegate.board_page import page
 from tidegate.environment import ROOT
 from tidegate.metrics_now import board_of_now
-from tidegate.monitoring_files import thresholds_of
+from tidegate.monitoring_files import files_of, thresholds_of
 from tidegate.prometheus import PROGRAM, Prometheus, PrometheusError, is_installed, watching
 from tidegate.streams import NoStreams, opened
 
+RULES: Final = "prometheus/rules/tidegate.yml"
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 _PICTURE_SECONDS: Final = 60.0
 _TICK_SECONDS: Final = 1.0
@@ -91,7 +92,7 @@ def _board(settings: Settings, asked: Asked, console: Console) -> Board:
                 soft_wrap=True,
             )
             return _now(panels, targets)
-        return _watched(panels, targets, asked.watch, console)
+        return _watched(settings, targets, asked.watch, console)
 
 
 def _targets(bus: RedisBus) -> Mapping[str, Sequence[str]]:
@@ -108,9 +109,13 @@ def _is_running(beat: Heartbeat, now_ns: int) -> bool:
     return beat.state == "running" and beat.metrics_port > 0 and now_ns - beat.at_ns < SILENT_SECONDS * 1e9
 
 
-def _watched(panels: Sequence[Panel], targets: Mapping[str, Sequence[str]], seconds: float, console: Console) -> Board:
-    """What a Prometheus of our own sees within some seconds."""
-    with TemporaryDirectory(prefix="tidegate-snapshot-") as folder, watching(targets, Path(folder)) as prometheus:
+def _watched(settings: Settings, targets: Mapping[str, Sequence[str]], seconds: float, console: Console) -> Board:
+    """What a Prometheus of our own sees within some seconds, alerts included."""
+    panels, rules = panels_of(thresholds_of(settings)), dict(files_of(settings))[RULES]
+    with (
+        TemporaryDirectory(prefix="tidegate-snapshot-") as folder,
+        watching(targets, Path(folder), rules=rules) as prometheus,
+    ):
         start = time.time_ns() / 1e9
         with console.status(f"a {PROGRAM} of our own looks at {len(targets)} processes for {seconds:g} s"):
             _pass(seconds)
