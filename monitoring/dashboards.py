@@ -1,15 +1,17 @@
 """The panels as a dashboard of Grafana, built by its own SDK, which is imported here alone and only to write the file.
 
-Its numbers: a row for each question, panels from the left, each with its limits as dashed lines, and two links: to the
-runbook's section and, for the whole board, to the alerts.
+A row for each question, panels from the left, each with its limits as dashed lines and a link to its section of the
+runbook. The runbook is a dashboard of its own, so that the link leads somewhere without a network: where the runbook
+has an address on the web, panels link to that instead.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from monitoring.panel import GRID_WIDTH, QUESTIONS, Limit, Panel, Query, Unit
 from monitoring.panels import ANNOTATIONS, DASHBOARD, number_of, row_number_of
+from monitoring.runbook import SECTIONS
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.builders import common as common_builders
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
     AnyPanel = timeseries.Panel | heatmap.Panel
 
+RUNBOOK: Final = "tidegate-runbook"
+"""Grafana's uid of the runbook's dashboard."""
 _HEIGHT: Final = 8
+_SECTION_HEIGHT: Final = 14
 _REFRESH: Final = "10s"
 _UNITS: Final[dict[Unit, str]] = {
     "share": "percentunit",
@@ -38,9 +43,45 @@ _AXES: Final[dict[Unit, str]] = {"bps": "bps", "per_hour": "in an hour", "quote"
 
 def dashboard_json(panels: Sequence[Panel], runbook: str) -> str:
     """The dashboard as the file that Grafana provisions; `runbook` is the page that sections are anchors of."""
-    from grafana_foundation_sdk.cog.encoder import JSONEncoder  # noqa: PLC0415 - a tool of development
+    return _encoded(_board(panels, runbook))
 
-    made = JSONEncoder(sort_keys=True, indent=2).encode(_board(panels, runbook).build())
+
+def runbook_json(sections: Mapping[str, str]) -> str:
+    """The runbook as a dashboard: a panel for each section, by its anchor, with the section's Markdown."""
+    from grafana_foundation_sdk.builders import dashboard, text  # noqa: PLC0415 - a tool of development
+    from grafana_foundation_sdk.models.dashboard import GridPos  # noqa: PLC0415
+    from grafana_foundation_sdk.models.text import TextMode  # noqa: PLC0415
+
+    board = (
+        dashboard.Dashboard("tidegate runbook")
+        .uid(RUNBOOK)
+        .description("What to look at and what to type: docs/runbook.md.")
+        .tags(["tidegate", "generated"])
+        .readonly()
+    )
+    for place, (anchor, title) in enumerate(SECTIONS.items()):
+        board = board.with_panel(
+            text.Panel().id(_section_number(anchor)).title(title).mode(TextMode.MARKDOWN).content(sections[anchor])
+            .grid_pos(GridPos(_SECTION_HEIGHT, GRID_WIDTH, 0, place * _SECTION_HEIGHT))
+        )  # fmt: skip
+    return _encoded(board)
+
+
+def section_address(runbook: str, anchor: str) -> str:
+    """Where a section is read: behind the runbook's own address, or as a panel beside ours. Raises KeyError."""
+    if "://" in runbook:
+        return f"{runbook}#{anchor}"
+    return f"/d/{RUNBOOK}/{RUNBOOK}?viewPanel={_section_number(anchor)}"
+
+
+def _section_number(anchor: str) -> int:
+    return {each: number for number, each in enumerate(SECTIONS, 1)}[anchor]
+
+
+def _encoded(board: "dashboard.Dashboard") -> str:
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder  # noqa: PLC0415
+
+    made = JSONEncoder(sort_keys=True, indent=2).encode(board.build())
     # Through plain JSON once: the encoder leaves the order of nested objects to itself.
     return json.dumps(json.loads(made), indent=2, sort_keys=True) + "\n"
 
@@ -60,7 +101,11 @@ def _board(panels: Sequence[Panel], runbook: str) -> "dashboard.Dashboard":
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .readonly()
         .link(
-            dashboard.DashboardLink("Runbook").type(DashboardLinkType.LINK).icon("doc").url(runbook).target_blank(True)
+            dashboard.DashboardLink("Runbook")
+            .type(DashboardLinkType.LINK)
+            .icon("doc")
+            .url(runbook if "://" in runbook else f"/d/{RUNBOOK}/{RUNBOOK}")
+            .target_blank(True)
         )
     )
     for variable in _variables():
@@ -94,7 +139,7 @@ def _panel(panel: Panel, runbook: str) -> "AnyPanel":
     from grafana_foundation_sdk.builders import dashboard  # noqa: PLC0415
 
     made: AnyPanel = _heatmap() if panel.kind == "heatmap" else _lines(panel)
-    link = dashboard.DashboardLink("Runbook").url(f"{runbook}#{panel.runbook}").target_blank(True)
+    link = dashboard.DashboardLink("Runbook").url(section_address(runbook, panel.runbook)).target_blank(True)
     made = (
         made.id(number_of(panel.id)).title(panel.title).description(panel.description).datasource(_source())
         .unit(_UNITS[panel.unit]).links([link])

@@ -10,16 +10,18 @@ from typing import Final
 
 from config.settings import Settings
 from monitoring.alerts import watch
-from monitoring.panels import PANELS, path_of
+from monitoring.panels import PANELS, panels_of, path_of
 from monitoring.processes import SERVICES
 from monitoring.rules import Links, rule_file
 from monitoring.scraping import alertmanager_file, prometheus_file, targets_file
 from monitoring.thresholds import Spans, Thresholds
 from tidegate.environment import ROOT
+from tidegate.runbook import page
 
 DEPLOY: Final = ROOT / "deploy"
 _LEAST_SECONDS = 60.0
 _DASHBOARD = "grafana/dashboards/tidegate.json"
+_RUNBOOK = "grafana/dashboards/runbook.json"
 Say = Callable[[str], None]
 
 
@@ -87,39 +89,38 @@ def files_of(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "alertmanager/alertmanager.yml", alertmanager_file(settings.alerting.webhook_url)
 
 
-def dashboard_of(settings: Settings) -> str | None:
-    """The dashboard's file; None where grafana-foundation-sdk, a tool of development, is not installed."""
-    from monitoring.dashboards import dashboard_json
-    from monitoring.panels import panels_of
+def boards_of(settings: Settings) -> Mapping[str, str]:
+    """Grafana's files; none where grafana-foundation-sdk, a tool of development, is not installed."""
+    from monitoring.dashboards import dashboard_json, runbook_json
 
     try:
-        return dashboard_json(panels_of(thresholds_of(settings)), settings.alerting.runbook_url)
+        return {
+            _DASHBOARD: dashboard_json(panels_of(thresholds_of(settings)), settings.alerting.runbook_url),
+            _RUNBOOK: runbook_json({each.anchor: each.text for each in page().values()}),
+        }
     except ModuleNotFoundError:
-        return None
+        return {}
 
 
 def write(settings: Settings, into: Path | None = None, say: Say = print) -> int:
     """Write every file below a folder (deploy/ without one), and say which; returns the exit status, 0."""
     folder = into or DEPLOY
-    files = dict(files_of(settings))
-    if (board := dashboard_of(settings)) is not None:
-        files[_DASHBOARD] = board
+    boards = boards_of(settings)
+    files = {**dict(files_of(settings)), **boards}
     for name, text in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
         say(f"wrote {target}")
-    if board is None:
-        say(f"not written: {_DASHBOARD}; it needs grafana-foundation-sdk (make setup installs it)")
+    if not boards:
+        say(f"not written: {_DASHBOARD}, {_RUNBOOK}; they need grafana-foundation-sdk (make setup installs it)")
     return 0
 
 
 def check(settings: Settings, into: Path | None = None, say: Say = print) -> int:
     """Say which files are not what the configuration asks for; returns the exit status, 1 when there is one."""
     folder = into or DEPLOY
-    files = dict(files_of(settings))
-    if (board := dashboard_of(settings)) is not None:
-        files[_DASHBOARD] = board
+    files = {**dict(files_of(settings)), **boards_of(settings)}
     stale = [name for name, text in files.items() if not _is_text(folder / name, text)]
     for name in stale:
         say(f"{folder / name} is not what the configuration asks for; run python -m tidegate monitoring write")
