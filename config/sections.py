@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from evaluation.drift_lines import DriftRule
     from market.barriers import BarrierRule
     from market.candidates import CandidateRule
+    from registry.signing import Trust
 
 Recorded = Literal[
     "standx", "binance_ws", "binance_vision", "binance_spot_diff", "hyperliquid", "bitstamp_l3", "tardis"
@@ -160,7 +161,8 @@ class Training(Section):
         60, "Trees without a better validation loss before fitting stops.", "trees", ge=1, le=100_000
     )
     engine: Literal["local", "dask"] = knob(
-        "local", "local fits in this process; dask on the workers of scale.dask_address, for more rows than fit in memory."
+        "local",
+        "local fits in this process; dask on the workers of scale.dask_address, for more rows than fit in memory.",
     )
     num_threads: int = knob(
         1, "Threads of the trainer; one keeps a bundle's sha256 reproducible.", "threads", ge=1, le=256
@@ -241,6 +243,25 @@ class Registry(Section):
         min_length=1,
     )
     mirror: Anchored = knob(Path("models/registry"), "Folder of the verified copies that live trades with.")
+    signing: Literal["none", "required"] = knob(
+        "none",
+        "required: models are signed with REGISTRY_SIGNING_KEY, and live loads those alone that a known key signed.",
+    )
+    trusted_keys: Anchored | None = knob(
+        None, "File of the public keys, a line each, as scripts/signing_key.py prints."
+    )
+
+    @model_validator(mode="after")
+    def _signatures_need_keys(self) -> Self:
+        if self.signing == "required" and self.trusted_keys is None:
+            raise ValueError("registry.trusted_keys must name a file of public keys when registry.signing is required")
+        return self
+
+    def trust(self) -> "Trust | None":
+        """Whose bundles are loaded; None is anybody's. Raises FileError."""
+        from registry.signing import trust_of
+
+        return trust_of(self.signing, self.trusted_keys)
 
 
 class Schedule(Section):

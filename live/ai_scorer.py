@@ -53,7 +53,7 @@ class AiScorer:
         rule = settings.candidate.rule()
         self._wanted = Wanted(frozenset(parts.symbols), schema_hash(), rule.id, settings.signals.ttl_ms * 1_000_000)
         self._worker = Worker(f"{NAME}-models")
-        engine = Engine(self._wanted.schema_hash, rule, settings.label.rule())
+        engine = Engine(self._wanted.schema_hash, rule, settings.label.rule(), settings.registry.trust())
         self._slots = ModelSlots(mirror, engine, run or self._worker.submit, parts.wake, load_one)
         self._started_ns = parts.clock.wall_ns()
         self._watch = RolloutWatch(settings.rollout, mirror, self._started_ns)

@@ -218,6 +218,8 @@ class Mirroring:
     def _prove(self, slot: Slot, folder: Path, number: int, sha256: str) -> None:
         try:
             card = Scorer(folder, sha256).card
+            if self.engine.trust is not None:
+                self.engine.trust.check(folder, card)
         except FileError:
             raise
         except RegistryError as error:

@@ -24,8 +24,9 @@ from market.events import BadRule
 from market.feature_spec import FEATURE_NAMES
 from registry.bundle import Scorer
 from registry.card import ModelCard
-from registry.errors import BadCard, BadGraph, CorruptBundle, GoldenMismatch, RegistryError, WrongBundle
+from registry.errors import BadCard, BadGraph, BadSignature, CorruptBundle, GoldenMismatch, RegistryError, WrongBundle
 from registry.manifest import MANIFEST_FILE, ManifestEntry, Mirror
+from registry.signing import Trust
 
 Watched = Literal["active", "shadow"]
 WATCHED: tuple[Watched, ...] = get_args(Watched)
@@ -34,11 +35,15 @@ _FOLDER = re.compile(r"v([1-9][0-9]*)-([0-9a-f]{12})")
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What a model must have been made for: the schema of the rows, the rule that finds them, the label they get."""
+    """What a model must have been made for: the schema of the rows, the rule that finds them, the label they get.
+
+    `trust` holds the keys of those whose bundles are loaded; without it anybody's are.
+    """
 
     schema_hash: str
     rule: CandidateRule
     label: BarrierRule
+    trust: Trust | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,6 +198,8 @@ def load(root: Path, slot: Watched, engine: Engine) -> LoadedModel:
         version, entry = _known(root, folder)
         scorer = Scorer(folder, entry.sha256 if entry else None)
         _check_identity(folder, scorer.card, version, entry)
+        if engine.trust is not None:
+            engine.trust.check(folder, scorer.card)
         label = check_made_for(scorer.card, engine, str(folder))
         scorer.answer(np.zeros(len(scorer.card.feature_names), np.float32))
     except RegistryError as error:
@@ -227,6 +234,8 @@ def reason_of(error: RegistryError) -> str:
     """Which of SWAP_REFUSALS an error of the registry is."""
     if isinstance(error, GoldenMismatch):
         return "parity"
+    if isinstance(error, BadSignature):
+        return "signature"
     if isinstance(error, CorruptBundle | BadCard | BadGraph | WrongBundle):
         return "corrupt"
     return "unreadable"

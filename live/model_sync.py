@@ -63,7 +63,7 @@ class ModelSync:
         self._run = run or self._worker.submit
         self._open = open_store or partial(_opened, parts)
         self._beats = beats
-        engine = Engine(schema_hash(), settings.candidate.rule(), settings.label.rule())
+        engine = Engine(schema_hash(), settings.candidate.rule(), settings.label.rule(), settings.registry.trust())
         self._mirroring = Mirroring(settings.registry.mirror, parts.var, engine)
         self._store: Store | None = None
         self._rounds: queue.SimpleQueue[tuple[Round | None, str]] = queue.SimpleQueue()

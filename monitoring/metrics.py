@@ -61,7 +61,7 @@ ORDER_STATES = ("accepted", "refused", "unknown", "resolved", "partial", "filled
 OUTCOMES = ("target", "stop", "timeout", "unresolved")
 CONTROL_EVENTS = ("MODE_SWITCH", "ROLLBACK", "PROMOTION", "HALT", "RESUME", "ALERT")
 SEVERITIES = ("INFO", "WARN", "CRIT")
-SWAP_REFUSALS = ("corrupt", "schema", "parity", "unreadable")
+SWAP_REFUSALS = ("corrupt", "schema", "parity", "signature", "unreadable")
 
 _LATENCY_SECONDS = (
     5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0

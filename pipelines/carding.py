@@ -3,12 +3,14 @@
 import base64
 import io
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from config.secrets import SIGNING_KEY, read_secret
 from evaluation.drift import Reference, psi
 from market.features import FEATURE_NAMES
 from pipelines import card
@@ -23,6 +25,7 @@ from pipelines.registrar import open_registrar
 from pipelines.retraining import recipe_files
 from pipelines.workspace import Workspace
 from registry.bundle import Scorer, verify_bundle
+from registry.signing import sign
 from registry.states import Actor
 from registry.versions import TrainingData, Version
 
@@ -104,6 +107,7 @@ def register_candidate(
             f"run {recorded.run_id} holds the card of bundle {recorded.bundle_sha256[:16]}, the bundle at hand is "
             f"{proven.bundle.sha256[:16]}; materialize model_card again"
         )
+    _vouch(workspace, Path(proven.bundle.folder))
     tags = {f"gate.{gate.name}": "passed" if gate.passed else "warned" for gate in gates}
     version = workspace.store.register(Path(proven.bundle.folder), recorded.run_id, tags)
     versions_of(workspace.settings).keep(version.number, model.training_set.leaves)
@@ -115,6 +119,18 @@ def register_candidate(
         reason = f"trained as {proven.bundle.model_id}, every blocking gate passed"
         registrar.enter(version.number, BY, reason, evidence, tx=f"candidate-{version.number}-{version.sha256[:12]}")
     return workspace.store.version(version.number)
+
+
+def _vouch(workspace: Workspace, folder: Path) -> None:
+    """Sign the bundle where there is a key. Raises GateRefused where there is none and live loads only signed ones."""
+    private_key = read_secret(SIGNING_KEY, os.environ)
+    if private_key:
+        sign(folder, verify_bundle(folder), private_key)
+    elif workspace.settings.registry.signing == "required":
+        raise GateRefused(
+            f"{folder.name} is not registered: registry.signing is required, so live would refuse it; give the private "
+            "key's file as REGISTRY_SIGNING_KEY_FILE"
+        )
 
 
 def _former(workspace: Workspace, model: TrainedModel, test: Candidates) -> _Former | None:

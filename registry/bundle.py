@@ -32,9 +32,14 @@ from registry.errors import (
     GoldenMismatch,
     WrongBundle,
 )
+from registry.golden_file import read_golden
+from registry.onnx_guard import MAX_MODEL_BYTES, refuse_hostile
 from registry.onnx_wire import refuse_external_data
+from registry.signing import SIGNATURE_FILE
 
 MODEL_FILE, CARD_FILE, GOLDEN_FILE = "model.onnx", "model.json", "golden.npz"
+MAX_BYTES = {MODEL_FILE: MAX_MODEL_BYTES, GOLDEN_FILE: 64 * 2**20, CARD_FILE: 16 * 2**20, SIGNATURE_FILE: 4_096}
+"""No file of a bundle is larger; one that is is not read."""
 
 _INPUT = ("features", "tensor(float)")
 _OUTPUTS = [("margin", "tensor(double)"), ("probability", "tensor(float)")]
@@ -58,6 +63,7 @@ class GraphScorer:
     def __init__(self, model: bytes, width: int, where: str = "model.onnx") -> None:
         """Load the graph of `width` features; raise BadGraph, naming `where`, unless it keeps the bundle's contract."""
         refuse_external_data(model, where)
+        refuse_hostile(model, width, where)
         self._session = _session(model, where)
         _check_contract(self._session, width, where)
         self._row = np.zeros((1, width), np.float32)
@@ -178,9 +184,7 @@ def copy_bundle(
     """Copy the verified bytes of a bundle to a new folder, which appears complete; raises what verify_bundle does."""
     found = _Bundle.read(folder.resolve())
     found.check(expected_sha256, schema_hash)
-    files.write_folder(
-        target, {MODEL_FILE: found.model, CARD_FILE: cards.encode(found.card), GOLDEN_FILE: found.golden_bytes}
-    )
+    files.write_folder(target, found.files())
     return found.card
 
 
@@ -240,12 +244,15 @@ class _Bundle:
     model: bytes
     golden_bytes: bytes
     card: ModelCard
+    signature: bytes  # empty where nobody signed it
 
     @staticmethod
     def read(folder: Path) -> "_Bundle":
         contents = {name: _content(folder / name) for name in (MODEL_FILE, GOLDEN_FILE, CARD_FILE)}
         card = cards.decode(contents[CARD_FILE], str(folder / CARD_FILE))
-        return _Bundle(folder, contents[MODEL_FILE], contents[GOLDEN_FILE], card)
+        is_signed = (folder / SIGNATURE_FILE).exists()
+        signature = _content(folder / SIGNATURE_FILE) if is_signed else b""
+        return _Bundle(folder, contents[MODEL_FILE], contents[GOLDEN_FILE], card, signature)
 
     def check(self, expected_sha256: str | None, schema_hash: str | None) -> None:
         found = _digest(self.model, self.card, self.golden_bytes)
@@ -264,19 +271,31 @@ class _Bundle:
 
     def golden(self) -> _Golden:
         try:
-            with np.load(io.BytesIO(self.golden_bytes), allow_pickle=False) as stored:
-                return _Golden(stored["rows"], stored["margins"], stored["scores"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            stored = read_golden(self.golden_bytes)
+        except ValueError as error:
             raise CorruptBundle(f"{self.folder / GOLDEN_FILE}: {error}; write the bundle anew") from error
+        return _Golden(stored["rows"], stored["margins"], stored["scores"])
+
+    def files(self) -> dict[str, bytes]:
+        """What a copy holds."""
+        kept = {MODEL_FILE: self.model, CARD_FILE: cards.encode(self.card), GOLDEN_FILE: self.golden_bytes}
+        return kept | ({SIGNATURE_FILE: self.signature} if self.signature else {})
 
 
 def _content(path: Path) -> bytes:
+    limit = MAX_BYTES[path.name]
     try:
-        return path.read_bytes()
+        if path.exists() and not path.is_file():
+            raise CorruptBundle(f"{path}: no plain file; fetch the bundle again")
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
     except FileNotFoundError as error:
         raise CorruptBundle(f"{path}: not there; a bundle is {MODEL_FILE}, {CARD_FILE} and {GOLDEN_FILE}") from error
     except OSError as error:
         raise BundleError(f"{path}: {error.strerror}; check its permissions") from error
+    if len(content) > limit:
+        raise CorruptBundle(f"{path}: larger than the {limit} bytes it may have; fetch the bundle again")
+    return content
 
 
 def _digest(model: bytes, card: ModelCard, golden: bytes) -> str:

@@ -4,6 +4,7 @@ RegistryError
 ├── BadRow                a row the scorer must not answer: wrong width, dtype, or not finite
 ├── BundleError           a bundle folder that may not be used
 │   ├── BadCard           model.json says something that cannot be
+│   ├── BadSignature      nobody whom we trust signed it
 │   ├── BadGraph          a graph that does not load, takes or gives something else, or refers to other files
 │   ├── BundleExists      the folder is taken; a bundle is never overwritten
 │   ├── CorruptBundle     a file is missing, torn, or does not hash to what it should
@@ -38,6 +39,10 @@ class BadCard(BundleError, ValueError):
 
 class BadGraph(BundleError):
     """A graph is not one that a bundle may hold."""
+
+
+class BadSignature(BundleError):
+    """Nobody whom we trust signed a bundle, or a key is none."""
 
 
 class BundleExists(BundleError):

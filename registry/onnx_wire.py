@@ -13,6 +13,8 @@ from registry.errors import BadGraph
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
 _MAX_DEPTH = 64
+_64_BITS = 2**64 - 1
+"""What protobuf keeps of a longer integer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def _first_external(content: memoryview, message: _Message, depth: int) -> str |
     if depth > _MAX_DEPTH:
         raise ValueError(f"messages nest deeper than {_MAX_DEPTH}")
     name, external = "", False
-    for number, value in _fields(content):
+    for number, value in fields(content):
         if message is _TENSOR:
             if number == _TENSOR_NAME and isinstance(value, memoryview):
                 name = bytes(value).decode("utf-8", "replace")
@@ -65,18 +67,18 @@ def _first_external(content: memoryview, message: _Message, depth: int) -> str |
     return name if external else None
 
 
-def _fields(content: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(content: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Yield (field number, integer or bytes) of a serialized message; raise ValueError or IndexError when torn."""
     at = 0
     while at < len(content):
-        key, at = _varint(content, at)
-        number, kind = key >> 3, key & 7
+        key, at = varint(content, at)
+        number, kind = (key & 0xFFFFFFFF) >> 3, key & 7
         if kind == _VARINT:
-            value, at = _varint(content, at)
+            value, at = varint(content, at)
             yield number, value
             continue
         if kind == _BYTES:
-            size, at = _varint(content, at)
+            size, at = varint(content, at)
         elif kind in _FIXED_SIZES:
             size = _FIXED_SIZES[kind]
         else:
@@ -87,12 +89,13 @@ def _fields(content: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         at += size
 
 
-def _varint(content: memoryview, at: int) -> tuple[int, int]:
+def varint(content: memoryview, at: int) -> tuple[int, int]:
+    """Return (integer, where the next thing begins); raise ValueError or IndexError when torn."""
     value = 0
     for shift in range(0, 70, 7):
         byte = content[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value, at
+            return value & _64_BITS, at
     raise ValueError(f"an integer longer than 10 bytes at byte {at}")
