@@ -1,12 +1,13 @@
 """What can go wrong in the pipelines.
 
 PipelineError
-├── NotEnoughData     too few rows, days or classes to train on
-├── BadRows           rows or labels of the wrong shape or type, or not finite
-├── DamagedPartition  a cell that the gap scan refuses
-├── GateRefused       a model that did not pass the gates
-├── BadLineage        a version whose record of what it learned from is not what it was registered with
-└── ExportError       a booster that the exact exporter cannot carry
+├── NotEnoughData       too few rows, days or classes to train on
+├── BadRows             rows or labels of the wrong shape or type, or not finite
+├── DamagedPartition    a cell that the gap scan refuses
+├── GateRefused         a model that did not pass the gates
+├── BadLineage          a version whose record of what it learned from is not what it was registered with
+├── ExportError         a booster that the exact exporter cannot carry
+└── ClusterUnavailable  the Dask cluster that training is to run on does not answer
 """
 
 
@@ -36,3 +37,7 @@ class BadLineage(PipelineError):
 
 class ExportError(PipelineError):
     """The booster holds something that the exact ONNX exporter cannot carry."""
+
+
+class ClusterUnavailable(PipelineError):
+    """The Dask cluster that training is to run on does not answer."""

@@ -115,20 +115,40 @@ def fit(
     rows, y, t_ns = rows[order], y[order], t_ns[order]
     pieces = split(t_ns, horizon_ns, rule)
     for name in ("train", "validation", "calibration"):
-        _check_piece(name, y[getattr(pieces, name)], rule.min_piece_rows, y.size, pieces.purged)
-    text, loss, rounds = _grow(rows, y, pieces, rule, seed)
+        piece = y[getattr(pieces, name)]
+        check_piece(name, (piece.size, int(piece.sum())), rule.min_piece_rows, y.size, pieces.purged)
+    grown = _grow(rows, y, pieces, rule, seed)
+    held_out = rows[pieces.calibration], y[pieces.calibration]
+    return finished(grown, held_out, (y[pieces.train].size, y[pieces.validation].size, pieces.purged), rule)
+
+
+def finished(
+    grown: tuple[str, float, int],
+    held_out: tuple[NDArray[np.float32], NDArray[np.bool_]],
+    sizes: tuple[int, int, int],
+    rule: TrainingRule,
+) -> Fitted:
+    """Put a calibrator behind grown trees (model text, validation log loss, rounds), however they were grown.
+
+    `held_out` are the rows and labels of the calibration piece; `sizes` count the rows of the pieces for fitting and
+    for stopping, and those purged. Raises NotEnoughData when no split reduced the loss.
+    """
+    text, loss, rounds = grown
+    train_rows, validation_rows, purged_rows = sizes
     booster = lgb.Booster(model_str=text)
     gain = booster.feature_importance("gain")
     if not gain.any():
         raise NotEnoughData(
-            f"training: no split of {y[pieces.train].size} rows x {rows.shape[1]} features reduces the loss with "
+            f"training: no split of {train_rows} rows x {booster.num_feature()} features reduces the loss with "
             f"min_data_in_leaf={rule.min_data_in_leaf}; lower it, or give features that say something"
         )
-    held_out = rows[pieces.calibration], y[pieces.calibration]
-    margins = raw_margins(booster, held_out[0])
-    calibrator = fit_calibrator(margins, held_out[1], rule.calibration, rule.calibration_steps)
-    sizes = (y[pieces.train].size, y[pieces.validation].size, held_out[1].size, pieces.purged)
-    return Fitted(booster, calibrator, canonical(text), rounds, *sizes, loss, gain)
+    calibrator = fit_calibrator(
+        raw_margins(booster, held_out[0]), held_out[1], rule.calibration, rule.calibration_steps
+    )
+    return Fitted(
+        booster, calibrator, canonical(text), rounds, train_rows, validation_rows, held_out[1].size, purged_rows, loss,
+        gain,
+    )  # fmt: skip
 
 
 def time_order(rows: NDArray[np.float32], y: NDArray[np.bool_], t_ns: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -200,11 +220,12 @@ def _check(rows: NDArray[np.float32], y: NDArray[np.bool_], t_ns: NDArray[np.int
         )
 
 
-def _check_piece(name: str, y: NDArray[np.bool_], least: int, total: int, purged: int) -> None:
-    wins = int(y.sum())
-    if y.size < least or wins in (0, y.size):
+def check_piece(name: str, held: tuple[int, int], least: int, total: int, purged: int) -> None:
+    """Raise NotEnoughData unless a piece of (rows, wins) holds `least` rows of both classes."""
+    rows, wins = held
+    if rows < least or wins in (0, rows):
         raise NotEnoughData(
-            f"training: the {name} piece holds {y.size} rows with {wins} wins, wanted {least} rows of both classes "
+            f"training: the {name} piece holds {rows} rows with {wins} wins, wanted {least} rows of both classes "
             f"({total} rows in all, {purged} purged at the seams); add days or symbols"
         )
 
@@ -217,7 +238,7 @@ def _grow(
         rows[pieces.validation], y[pieces.validation].astype(np.float32), reference=train, free_raw_data=True
     )
     booster = lgb.train(
-        _parameters(rule, seed),
+        parameters(rule, seed),
         train,
         num_boost_round=rule.max_rounds,
         valid_sets=[validation],
@@ -228,7 +249,8 @@ def _grow(
     return text, float(booster.best_score["validation"]["binary_logloss"]), booster.best_iteration
 
 
-def _parameters(rule: TrainingRule, seed: int) -> dict[str, Any]:
+def parameters(rule: TrainingRule, seed: int) -> dict[str, Any]:
+    """What LightGBM is told, wherever it runs."""
     return {
         "objective": "binary",
         "metric": "binary_logloss",

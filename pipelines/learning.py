@@ -60,12 +60,17 @@ def train(workspace: Workspace, training_set: TrainingSet) -> TrainedModel:
     rule = TrainingRule(**settings.model_dump(include=set(TrainingRule.__dataclass_fields__)))
     horizon_ns = round(workspace.settings.label.horizon_seconds * 1e9)
     test = load(workspace.lake, training_set.test_cells)
-    known = purged(load(workspace.lake, training_set.train_cells), test, horizon_ns)
-    rows, won, t_ns = known.both_sides()
-    fitted = fit(rows, won, t_ns, horizon_ns=horizon_ns, rule=rule, seed=settings.seed)
+    if settings.engine == "dask":
+        from pipelines.distributed import fit_on_cluster
+
+        fitted, held_out, rate = fit_on_cluster(workspace, training_set, test, horizon_ns, rule)
+    else:
+        known = purged(load(workspace.lake, training_set.train_cells), test, horizon_ns)
+        rows, won, t_ns = known.both_sides()
+        fitted = fit(rows, won, t_ns, horizon_ns=horizon_ns, rule=rule, seed=settings.seed)
+        held_out, rate = _held_out(known, horizon_ns, rule), float(won.mean())
     gates = workspace.settings.evaluation
-    tau = choose_threshold(fitted, _held_out(known, horizon_ns, rule), gates.precision_target, gates.min_samples)
-    rate = float(won.mean())
+    tau = choose_threshold(fitted, held_out, gates.precision_target, gates.min_samples)
     return TrainedModel.of(
         fitted,
         training_set=training_set,
