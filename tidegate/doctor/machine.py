@@ -101,7 +101,7 @@ def packages(lock: str, installed: Callable[[str], str | None]) -> Finding:
         found = installed(name)
         if found is None and not marker:
             absent.append(name)
-        elif found is not None and found != version and not marker:
+        elif found is not None and found.removeprefix("v") != version and not marker:
             others.append(f"{name} {found} instead of {version}")
     if others:
         return Finding("packages", "fail", f"{_some(others)} (requirements.lock)", "make clean setup")

@@ -24,6 +24,7 @@ def test_python_is_3_11_or_newer(version: tuple[int, int, int], level: str) -> N
     ("installed", "level", "words"),
     [
         ({"aiohttp": "3.14.5", "numpy": "2.4.6"}, "ok", "3 as requirements.lock says"),
+        ({"aiohttp": "v3.14.5", "numpy": "2.4.6"}, "ok", "3 as requirements.lock says"),
         ({"aiohttp": "3.14.5", "numpy": "2.0.0"}, "fail", "numpy 2.0.0 instead of 2.4.6"),
         ({"aiohttp": "3.14.5"}, "warn", "1 of 3 are absent: numpy"),
     ],
