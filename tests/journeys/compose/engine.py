@@ -11,7 +11,9 @@ from tests.journeys.compose.container import Container
 from tests.journeys.compose.plan import Service
 from tests.journeys.waiting import until
 
-_PAUSE_SECONDS = 0.5
+_PAUSE_SECONDS = 1.0
+_LOOK_SECONDS = 4.0
+"""Between two health checks of a service: each is a process of its own."""
 _IMAGE_OWNERS = {"redis": 999, "postgres": 999}
 
 
@@ -24,6 +26,7 @@ class Engine:
     containers: dict[str, Container] = field(default_factory=dict)
     healthy_after: dict[str, float] = field(default_factory=dict)
     _began: dict[str, float] = field(default_factory=dict)
+    _looked: dict[str, float] = field(default_factory=dict)
 
     def up(self, names: list[str] | None = None) -> None:
         """Start services, each once what it depends on is healthy or done, and wait until all of them are."""
@@ -84,8 +87,11 @@ class Engine:
             assert code is None, f"{name} ended with {code}:\n{container.log_end}"
             health = container.service.health
             assert health, f"{name} has no health check"
+            if time.monotonic() - self._looked.get(name, 0.0) < min(_LOOK_SECONDS, health.interval / 5):
+                continue
+            self._looked[name] = time.monotonic()
             if container.is_healthy():
-                self.healthy_after[name] = spent
+                self.healthy_after[name] = time.monotonic() - self._began[name]
             else:
                 allowed = health.start_period + health.interval * health.retries
                 assert spent < allowed, f"{name} not healthy within {allowed:g} s:\n{container.log_end}"

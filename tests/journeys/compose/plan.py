@@ -97,7 +97,9 @@ def dockerfile_stages(text: str | None = None) -> dict[str, Stage]:
             now = stages[name] = Stage(now.environment, fields["workdir"], fields["user"], now.copied)
         elif word == "COPY" and not rest.startswith("--from"):
             *sources, place = rest.split()
-            into = [f"{now.workdir}/{Path(s).name}" if place.endswith("/") else f"{now.workdir}/{place}" for s in sources]
+            into = [
+                f"{now.workdir}/{Path(s).name}" if place.endswith("/") else f"{now.workdir}/{place}" for s in sources
+            ]
             now.copied.extend(zip(sources, into, strict=True))
     return stages
 
