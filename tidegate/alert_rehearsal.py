@@ -85,7 +85,7 @@ def _stay_quiet(prometheus: Prometheus) -> None:
     A Prometheus that has begun looks at no target for five seconds: until then every service is missing.
     """
     until = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < until and not (prometheus.labels_of("service_ready == 1") and not _firing(prometheus)):
+    while time.monotonic() < until and not (prometheus.now("service_ready == 1") and not _firing(prometheus)):
         time.sleep(_PAUSE_SECONDS)
     until = time.monotonic() + _QUIET_SECONDS
     while time.monotonic() < until:
