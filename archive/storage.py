@@ -2,7 +2,9 @@
 
 They differ in how a file is replaced so that no reader ever sees half of it. A local file is written beside its target
 under a lock, synced and renamed. An object store has neither rename nor lock, but its PUT is atomic: the whole object
-is made in memory and put under its final key at once; that one run writes a partition is then the scheduler's care.
+is made in memory and put under its final key at once. On S3 that happens only while the object is still the one that
+was there when the writing began, so of two writers the later is refused and no lock is left by one that died; other
+stores cannot tell, and one run a partition is then the scheduler's care.
 """
 
 import fcntl
@@ -19,6 +21,7 @@ from upath import UPath
 from archive.errors import ArchiveBusy, WriteFailed
 
 Fill = Callable[[BinaryIO], object]
+_S3 = ("s3", "s3a")
 
 
 class Stamp(NamedTuple):
@@ -69,6 +72,9 @@ def open_storage(root: str | os.PathLike[str]) -> Storage:
     path = UPath(root)
     if path.protocol in ("", "file", "local"):
         return LocalFiles(Path(path.path))
+    if path.protocol in _S3:
+        # Its listings are remembered for ever otherwise, and what another process has written is never seen.
+        return ObjectKeys(UPath(root, use_listings_cache=False))
     return ObjectKeys(path)
 
 
@@ -146,19 +152,49 @@ class ObjectKeys:
         """Open an object for reading."""
         return pa.PythonFile((self._root / key).open("rb"), mode="r")
 
-    def replace(self, key: str, fill: Fill) -> int:
-        """Make the whole object in memory and put it at once."""
-        buffer = BytesIO()
-        fill(buffer)
-        target = self._root / key
+    def _tag(self, target: UPath) -> str:
+        """The entity tag of an object as it stands, empty when there is none."""
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(buffer.getvalue())
+            return str(target.fs.info(target.path, refresh=True)["ETag"])
+        except FileNotFoundError:
+            return ""
+
+    def replace(self, key: str, fill: Fill) -> int:
+        """Make the whole object in memory and put it at once, on S3 only over what was there before."""
+        buffer, target = BytesIO(), self._root / key
+        before = self._tag(target) if self._root.protocol in _S3 else ""
+        fill(buffer)
+        try:
+            if self._root.protocol in _S3:
+                _put_over(target, buffer.getvalue(), before)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(buffer.getvalue())
+        except FileExistsError as error:
+            raise ArchiveBusy(
+                f"{target}: another process has written it meanwhile; its object stands, ours is not kept. Read it "
+                "again and write again if that is still wanted"
+            ) from error
         except OSError as error:
             raise WriteFailed(
                 f"{target}: {error} (object of {buffer.tell()} bytes); the former object is intact; write it again"
             ) from error
         return buffer.tell()
+
+
+def _put_over(target: UPath, data: bytes, before: str) -> None:
+    """Put an S3 object unless it changed: `before` is its entity tag, empty when there was none.
+
+    Raises FileExistsError when it did, OSError for everything else.
+    """
+    bucket, _, key = target.path.partition("/")
+    condition = {"IfMatch": before} if before else {"IfNoneMatch": "*"}
+    try:
+        target.fs.call_s3("put_object", Bucket=bucket, Key=key, Body=data, **condition)
+    except OSError as error:
+        if "PreconditionFailed" in f"{error!r} {error.__cause__!r}":
+            raise FileExistsError(str(target)) from error
+        raise
 
 
 def _file_stamp(path: str) -> Stamp | None:
