@@ -61,11 +61,14 @@ def record_card(
     text = _text(model, proven, former, {name: f"{name}.png" for name in pictures})
     gain = dict(zip(FEATURE_NAMES, model.gain, strict=True))
     horizon_ns = round(workspace.settings.label.horizon_seconds * 1e9)
+    commit = git_commit()
     run_id = workspace.store.log_training_run(
         parameters=_parameters(workspace, model),
         metrics={**model.measured.metrics, **_parity_metrics(proven), "tau_entry": model.measured.tau_entry},
-        tags={"git_commit": git_commit(), "code_version": code_version(), "dagster_run": dagster_run,
-              "data_hash": model.training_set.data_hash, "bundle_sha256": proven.bundle.sha256},
+        # MLflow shows as a run's source what stands under a name of its own.
+        tags={"git_commit": commit, "mlflow.source.git.commit": commit.rstrip("+"), "code_version": code_version(),
+              "dagster_run": dagster_run, "data_hash": model.training_set.data_hash,
+              "bundle_sha256": proven.bundle.sha256},
         artifacts={
             **{f"card/{name}.png": picture for name, picture in pictures.items()},
             # MLflow shows beside each other, when it compares versions, files of a run's root alone.

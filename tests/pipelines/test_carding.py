@@ -42,6 +42,7 @@ def test_a_run_names_its_code_its_data_and_its_bundle(first: Release) -> None:
     run = run_of(first)
     tags = run.data.tags
     assert len(tags["git_commit"].rstrip("+")) in (40, len("unknown"))
+    assert tags["mlflow.source.git.commit"] == tags["git_commit"].rstrip("+")
     assert tags["code_version"] == code_version()
     assert tags["data_hash"] == first.training_set.data_hash
     assert tags["bundle_sha256"] == first.proven.bundle.sha256
