@@ -20,7 +20,7 @@ done
 
 for target in ${TARGETS:-live pipelines}; do
     echo "== building tidegate-$target"
-    buildah "${storage[@]}" bud --isolation chroot --network host --format docker --pull-never --layers \
+    buildah "${storage[@]}" bud --isolation chroot --network host --format docker --pull-never --layers=false \
         --build-arg "PYTHON_IMAGE=${BASE:-python:3.11-slim-bookworm}" \
         --build-arg "GIT_COMMIT=$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
         "${borrowed[@]}" --target "$target" --tag "tidegate-$target" .

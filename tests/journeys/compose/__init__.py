@@ -1,1 +1,1 @@
-"""Containers without an engine: what docker-compose.yml and the Dockerfile say, done with namespaces of this machine."""
+"""Containers without an engine: the compose file and the Dockerfile, done with namespaces of this machine."""

@@ -68,7 +68,7 @@ def services(profile: str, environ: Mapping[str, str] | None = None) -> dict[str
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a stage of the Dockerfile adds: environment, working directory, user, and what it copies of the repository."""
+    """What a stage of the Dockerfile sets: environment, working directory, user, and what it copies from here."""
 
     environment: dict[str, str]
     workdir: str

@@ -1,0 +1,44 @@
+"""The passwords of a stack: made once, readable by containers, shown to nobody, and the same that Redis is told."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from scripts.make_secrets import main
+
+
+def test_every_secret_is_made_once_and_renewed_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """None is shown."""
+    assert main(["--into", str(tmp_path / "s")]) == 0
+    before = {file.name: file.read_text() for file in (tmp_path / "s").iterdir() if file.is_file()}
+    assert main(["--into", str(tmp_path / "s")]) == 0
+    assert "0 of them new" in capsys.readouterr().out.splitlines()[-1]
+    assert main(["--into", str(tmp_path / "s"), "--renew", "redis_risk"]) == 0
+    after = {file.name: file.read_text() for file in (tmp_path / "s").iterdir() if file.is_file()}
+    assert {name for name in before if before[name] != after[name]} == {"redis_risk", "redis_users"}
+    assert len({*before.values()}) == len(before)
+    assert not [text for text in before.values() if text in capsys.readouterr().out]
+
+
+def test_redis_is_told_digests_alone(tmp_path: Path) -> None:
+    """Of the passwords that the services send."""
+    main(["--into", str(tmp_path)])
+    users = (tmp_path / "redis_users").read_text()
+    digest = hashlib.sha256((tmp_path / "redis_risk").read_bytes()).hexdigest()
+    assert f"user risk on #{digest} " in users
+    assert "@risk@" not in users
+    assert (tmp_path / "redis_risk").read_text() not in users
+
+
+def test_the_folder_is_ours_and_the_files_can_be_read_in_containers(tmp_path: Path) -> None:
+    """Compose mounts files with the mode they have outside."""
+    main(["--into", str(tmp_path / "s")])
+    assert (tmp_path / "s").stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "s").iterdir() if file.is_file()} == {0o444}
+
+
+def test_a_name_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With those there are."""
+    assert main(["--into", str(tmp_path), "--renew", "nosuch"]) == 1
+    assert "no secret is called nosuch; there are grafana_admin" in capsys.readouterr().err
