@@ -16,7 +16,7 @@ export GIT_PYTHON_REFRESH := quiet
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test simulate check bench soak docs lock clean
+.PHONY: help setup demo up test simulate check bench soak stack image docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,12 @@ bench: $(READY) ## run the benchmarks
 
 soak: $(READY) ## 30 minutes of market at 5 times the recorded rate while services are killed; ARGS="--minutes 3" is short
 	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+stack: $(READY) ## run every service of docker-compose.yml's paper profile as processes, and a journey; root, no engine
+	TIDEGATE_STACK=1 $(BIN)/python -m pytest -n0 tests/journeys/test_compose_stack.py $(ARGS)
+
+image: ## build both images with buildah and look into them; root, no engine; BASE=image with Python 3.11+
+	BASE="$(BASE)" bash scripts/build_images.sh
 
 docs: $(READY) ## write the configuration, metrics and command-line pages from the code
 	$(BIN)/python -m config.reference > docs/configuration.md
