@@ -66,20 +66,23 @@ def _outcomes(limits: Thresholds) -> tuple[Panel, ...]:
 
 
 def _drift(limits: Thresholds) -> tuple[Panel, ...]:
-    text = f"The {_WORST_FEATURES} features that moved farthest from training, by "
     return (
-        Panel(
-            "drift-psi", "Drift: PSI", "good",
-            f"{text}population stability over deciles of training.", "score",
-            (Query(f"topk({_WORST_FEATURES}, max by (feature) (psi_feature))", "{{feature}}"),),
-            "drift-breach", (Limit(limits.psi_block, "above", "alert, rollback"),),
+        _drifted("psi", "PSI", "Population stability over deciles of training", limits.psi_block),
+        _drifted("ks", "KS", "Kolmogorov-Smirnov distance from training", limits.ks_block),
+    )
+
+
+def _drifted(name: str, title: str, text: str, block: float) -> Panel:
+    counts = f"{name}_feature >= drift_{name}_line and drift_armed == 1"
+    return Panel(
+        f"drift-{name}", f"Drift: {title}", "good",
+        f"{text}: the {_WORST_FEATURES} features that moved farthest. Gate and alert count those that drifted: over "
+        "the line of their own clean history too, in a window of enough independent rows.", "score",
+        (
+            Query(f"topk({_WORST_FEATURES}, max by (feature) ({name}_feature))", "{{feature}}"),
+            Query(f"max by (feature) ({counts}) > {block:g}", "{{feature}} drifted"),
         ),
-        Panel(
-            "drift-ks", "Drift: KS", "good",
-            f"{text}Kolmogorov-Smirnov distance.", "score",
-            (Query(f"topk({_WORST_FEATURES}, max by (feature) (ks_feature))", "{{feature}}"),),
-            "drift-breach", (Limit(limits.ks_block, "above", "alert, rollback"),),
-        ),
+        "drift-breach", (Limit(block, "above", "alert, rollback", of=" drifted"),),
     )  # fmt: skip
 
 

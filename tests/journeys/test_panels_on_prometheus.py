@@ -38,8 +38,10 @@ _WHEN_MOVED = frozenset({
     ("parity-and-schema", "refused: {{reason}}"),
     ("fail-safe", "because of {{reason}}"),
     ("halts", "{{reason}}"),
+    ("drift-psi", "{{feature}} drifted"),
+    ("drift-ks", "{{feature}} drifted"),
 })  # fmt: skip
-"""Reasons are drawn when they move; nothing of these happens on this market. The sum beside each is always there."""
+"""Reasons are drawn when they move, features when they drift; what stands beside them is always there."""
 _WITHDRAWN = ("rollouts-and-modes", "rollback: {{reason}}")
 _TRADED = {
     "ROLLOUT_MODE": "canary", "ROLLOUT_CANARY_FRACTION": "0.5", "FEED_MINUTES": "60",

@@ -18,7 +18,7 @@ _EIGHT = {
 }  # fmt: skip
 _NO_METRICS = {
     "by", "max", "min", "sum", "count", "rate", "increase", "topk", "clamp_min", "clamp_max", "histogram_quantile",
-    "vector", "or", "$__rate_interval",
+    "vector", "or", "and", "$__rate_interval",
 }  # fmt: skip
 _FROM_ELSEWHERE = {"canary_alert_sample", "ladder_rise_ratio"}
 """Conditions of alerts beside a panel's line: a sample size, a comparison with the past."""
