@@ -1,8 +1,7 @@
 """tidegate compare A B: two versions side by side. The cards come from the mirror, so MLflow may be away."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +14,17 @@ from rich.text import Text
 
 from bus.messages import Verdict
 from config.settings import Settings
-from registry.card import ModelCard
 from registry.errors import RegistryError
 from registry.journal import read_head
-from registry.states import Head
+from tidegate.comparison import Comparison, held_against, shown
 from tidegate.releasing import refuse
-from tidegate.versions import Meant, Versions
-
-_SMALL = 1e-3
+from tidegate.versions import Versions
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One fact of both; `is_measured` marks numbers of which the difference says something."""
-
-    name: str
-    first: Any
-    second: Any
-    is_measured: bool = False
-
-    @property
-    def difference(self) -> float | None:
-        """The second less the first, where both are measured."""
-        if not self.is_measured or self.first is None or self.second is None:
-            return None
-        return float(self.second) - float(self.first)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two versions, fact by fact, and what risk last said of a trial of one against the other."""
-
-    first: Meant
-    second: Meant
-    rows: Sequence[Row]
-    verdicts: Sequence[Verdict]
-    silence: str = ""
-
-
-def run(settings: Settings, first: str, second: str, *, as_json: bool, bus_url: str = "") -> int:
-    """Show it; 0, or 1 when one of them is not known or its card is not to be had."""
+def run(
+    settings: Settings, first: str, second: str, *, as_json: bool, bus_url: str = "", html: Path | None = None
+) -> int:
+    """Show it, or write it into a file; 0, or 1 when one of them is not known or its card is not to be had."""
     from pipelines.registrar import open_store
 
     root = Path(settings.registry.mirror)
@@ -66,7 +36,10 @@ def run(settings: Settings, first: str, second: str, *, as_json: bool, bus_url: 
     except RegistryError as error:
         return refuse(str(error))
     verdicts, silence = _said(settings, {each.number for each in ours}, bus_url)
-    found = Comparison(*ours, rows, verdicts, silence)
+    scores, taus = (cards[0].baseline.scores, cards[1].baseline.scores), (cards[0].thresholds, cards[1].thresholds)
+    found = Comparison(*ours, rows, verdicts, scores, (taus[0].tau_entry, taus[1].tau_entry), silence)
+    if html is not None:
+        return _written(found, html)
     if as_json:
         print(json.dumps(plain(found), indent=2))
     else:
@@ -74,37 +47,15 @@ def run(settings: Settings, first: str, second: str, *, as_json: bool, bus_url: 
     return 0
 
 
-def held_against(head: Head, ours: tuple[Meant, Meant], cards: tuple[ModelCard, ModelCard]) -> Iterator[Row]:
-    """Hold two versions against each other: where they stand, what they learned from, what was measured."""
-    one, other = cards
+def _written(found: Comparison, path: Path) -> int:
+    from tidegate.compare_page import html
 
-    def state(version: Meant) -> str:
-        slots = [slot for slot in ("active", "previous", "shadow") if getattr(head.slots, slot) == version.number]
-        told = head.states.get(version.number, "not entered yet")
-        return f"{told}, in slot {' and '.join(slots)}" if slots else told
-
-    yield Row("state", state(ours[0]), state(ours[1]))
-    for name, of in (
-        ("created", lambda card: card.created_at),
-        ("symbols", lambda card: ", ".join(card.training.symbols)),
-        ("trained on", lambda card: f"{card.training.first_day} to {card.training.last_day}"),
-        ("rows", lambda card: card.training.rows),
-        ("data", lambda card: card.training.data_hash[:16]),
-        ("code", lambda card: card.training.code_version[:16]),
-        ("seed", lambda card: card.training.seed),
-        ("features", lambda card: f"{len(card.feature_names)}, schema {card.schema_hash[:12]}"),
-        ("calibration", lambda card: f"{card.calibration.kind} on {card.calibration.rows:,} rows"),
-        ("parity", lambda card: f"{card.parity.margin_mismatches} mismatches in {card.parity.rows:,} rows"),
-    ):
-        yield Row(name, of(one), of(other))
-    yield Row("tau_entry", one.thresholds.tau_entry, other.thresholds.tau_entry, is_measured=True)
-    yield Row("winrate", one.baseline.winrate, other.baseline.winrate, is_measured=True)
-    yield Row("brier", one.baseline.brier, other.baseline.brier, is_measured=True)
-    yield Row(
-        "trades per hour, p95", one.baseline.trades_per_hour_p95, other.baseline.trades_per_hour_p95, is_measured=True
-    )
-    for name in sorted(one.metrics.keys() | other.metrics.keys()):
-        yield Row(name, one.metrics.get(name), other.metrics.get(name), is_measured=True)
+    try:
+        path.write_text(html(found), encoding="utf-8")
+    except OSError as error:
+        return refuse(f"{path}: {error.strerror}; name a file that can be written")
+    print(f"written to {path}")
+    return 0
 
 
 def plain(found: Comparison) -> Mapping[str, Any]:
@@ -130,7 +81,7 @@ def view(found: Comparison) -> RenderableType:
         style = "dim" if row.first == row.second else ""
         difference = row.difference
         moved = "" if not difference else f"{difference:+.4g}"
-        table.add_row(row.name, _shown(row.first), _shown(row.second), moved, style=style)
+        table.add_row(row.name, escape(shown(row.first)), escape(shown(row.second)), moved, style=style)
     lines: list[RenderableType] = [table]
     for verdict in found.verdicts:
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in sorted(verdict.numbers.items())[:12])
@@ -140,16 +91,6 @@ def view(found: Comparison) -> RenderableType:
     if not found.verdicts:
         lines.append(Text(f"live says nothing of them{': ' + found.silence if found.silence else ''}", style="dim"))
     return Group(*lines)
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "not measured"
-    if isinstance(value, float):
-        if value.is_integer() and abs(value) > 1:  # a count: MLflow keeps floats only
-            return f"{value:,.0f}"
-        return f"{value:.3g}" if 0 < abs(value) < _SMALL else f"{value:,.4f}"
-    return f"{value:,}" if isinstance(value, int) else escape(str(value))
 
 
 def _said(settings: Settings, numbers: set[int], bus_url: str) -> tuple[Sequence[Verdict], str]:

@@ -97,13 +97,16 @@ def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="A model id, a version's number, or a slot.")],
     second: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
     as_json: JsonOption = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write one page that needs no network.")
+    ] = None,
     redis_url: UrlOption = "",
 ) -> None:
     """Show two versions side by side: what they learned from, what was measured, what live says of them."""
     from config.settings import load
     from tidegate.compare import run
 
-    raise typer.Exit(run(load(), first, second, as_json=as_json, bus_url=redis_url))
+    raise typer.Exit(run(load(), first, second, as_json=as_json, bus_url=redis_url, html=html))
 
 
 @audit.command()

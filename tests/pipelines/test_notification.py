@@ -1,4 +1,5 @@
 import json
+import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,3 +64,43 @@ def test_one_place_that_fails_keeps_no_other_from_being_told() -> None:
 
 def _no_log(line: str) -> None:
     raise AssertionError(f"the log is no place here: {line}")
+
+
+@contextmanager
+def mailbox() -> Iterator[tuple[str, list[str]]]:
+    """A mail server on a free port that keeps what it is sent: as much SMTP as a client needs."""
+    letters: list[str] = []
+
+    class Session(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 here\r\n")
+            while word := self.rfile.readline().decode():
+                if word.upper().startswith("DATA"):
+                    self.wfile.write(b"354 go on\r\n")
+                    letters.append("".join(iter(lambda: self.rfile.readline().decode(), ".\r\n")))
+                elif word.upper().startswith("QUIT"):
+                    self.wfile.write(b"221 bye\r\n")
+                    return
+                self.wfile.write(b"250 ok\r\n")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Session) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            port = server.server_address[1]
+            yield (
+                f"mailto://127.0.0.1:{port}?smtp=127.0.0.1&mode=insecure&from=a@tidegate.test&to=b@tidegate.test",
+                letters,
+            )
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_mailbox_is_told() -> None:
+    """The title is the subject, the text the letter."""
+    with mailbox() as (url, letters):
+        assert notify([url], NOTICE, _no_log) == []
+    (letter,) = letters
+    assert "Subject: rolled back: version 3" in letter
+    assert "win rate 7.1 points lower" in letter

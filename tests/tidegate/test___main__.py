@@ -38,3 +38,14 @@ def test_a_demo_of_a_folder_that_is_not_there_ends_with_one_line_and_status_one(
     assert done.stderr.startswith("demo stopped:")
     assert "absent" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_configuration_that_is_refused_ends_a_verb_with_what_is_wrong() -> None:
+    """Exit status 1, on stderr, no traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tidegate", "status"],
+        cwd=ROOT, env=os.environ | {"LABEL_HORIZON_SECONDS": "-1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "LABEL_HORIZON_SECONDS" in done.stderr
+    assert "Traceback" not in done.stderr

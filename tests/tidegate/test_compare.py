@@ -8,7 +8,8 @@ import pytest
 from tests.live.journals import moved
 from tests.live.mirrors import Models
 from tests.live.parts import settings
-from tidegate.compare import Row, run
+from tidegate.compare import run
+from tidegate.comparison import Row
 
 
 @pytest.fixture
@@ -62,3 +63,17 @@ def test_only_measured_facts_have_a_difference() -> None:
     assert Row("brier", 0.2, 0.25, is_measured=True).difference == pytest.approx(0.05)
     assert Row("brier", None, 0.25, is_measured=True).difference is None
     assert Row("seed", 7, 8).difference is None
+
+
+def test_a_page_is_written_where_it_was_asked_for(
+    models: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of real cards; a place that cannot be written is refused."""
+    registry = {"mirror": str(models.root), "tracking_uri": "sqlite:////nowhere/mlflow.db"}
+    made = settings({"registry": registry, "paths": {"var": str(tmp_path / "var")}})
+    page = tmp_path / "page.html"
+    assert run(made, "1", "2", as_json=False, html=page) == 0
+    assert str(page) in capsys.readouterr().out
+    assert "tau_entry" in page.read_text(encoding="utf-8")
+    assert run(made, "1", "2", as_json=False, html=tmp_path / "nowhere" / "page.html") == 1
+    assert capsys.readouterr().err.startswith("refused: ")

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from typer.testing import CliRunner
 
@@ -30,3 +32,15 @@ def test_a_drill_that_is_not_there_is_wrong_use() -> None:
 def test_a_section_is_printed_without_services() -> None:
     """Exit 1."""
     assert CliRunner().invoke(app, ["runbook", "warm-up"]).exit_code == 1
+
+
+def test_the_list_and_a_section_can_be_read_by_programs() -> None:
+    """Without services a section says why it has no numbers, and exits 1 all the same."""
+    told = json.loads(CliRunner().invoke(app, ["drill", "list", "--json"]).stdout)
+    assert [each["name"] for each in told] == list(DRILLS)
+    assert all(each["last"] is None for each in told)
+    found = CliRunner().invoke(app, ["runbook", "parity", "--json"])
+    section = json.loads(found.stdout)
+    assert (found.exit_code, section["section"]) == (1, "parity-fail")
+    assert section["error"].startswith("no streams")
+    assert all(step["text"] and step["numbers"] == [] for step in section["steps"])
