@@ -82,6 +82,11 @@ def _weak_canary(stage: Stage, limits: Thresholds, _times: int) -> None:
     stage.risk.sample_canary.set(limits.canary_alert_sample)
 
 
+def _off_target(stage: Stage, limits: Thresholds, _times: int) -> None:
+    stage.ai_scorer.canary_fraction_target.set(0.1)
+    stage.ai_scorer.canary_fraction_realized.set(0.1 + _BEYOND * limits.canary_fraction_tolerance)
+
+
 def _drifted(stage: Stage, limits: Thresholds, _times: int) -> None:
     stage.risk.drift_armed.labels(FEATURE).set(1)
     stage.risk.drift_psi_line.labels(FEATURE).set(limits.psi_block)
@@ -140,10 +145,7 @@ CONDITIONS: Final[Mapping[str, Condition]] = {
         lambda stage: stage.risk.sample_canary.set(0),
     ),
     "CanaryFractionDeviation": Condition(
-        "share 4.5 points over its target",
-        lambda stage, limits, _times: stage.ai_scorer.canary_fraction_realized.set(
-            0.1 + _BEYOND * limits.canary_fraction_tolerance
-        ),
+        "share 4.5 points over its target", _off_target,
         lambda stage: stage.ai_scorer.canary_fraction_realized.set(0.1),
     ),
     "RollbackHappened": Condition(
