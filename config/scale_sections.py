@@ -21,8 +21,11 @@ class Shard(Section):
 
 
 class Scale(Section):
-    """The cluster that training above one machine's memory runs on, read when training.engine is dask."""
+    """How backfills are cut into runs, and the cluster that training runs on when training.engine is dask."""
 
+    partitions_per_run: int = knob(
+        0, "Partitions a run of a backfill takes at most; 0 takes all of them in one run.", "partitions", ge=0, le=10_000
+    )
     dask_address: str = knob(
         "",
         "Scheduler of a Dask cluster (tcp://host:8786); empty starts workers on this machine.",

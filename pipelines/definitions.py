@@ -115,6 +115,7 @@ class _Maker:
 
     def __init__(self, workspace: Workspace) -> None:
         self._progress = workspace.progress
+        self._most_a_run = workspace.settings.scale.partitions_per_run
         self._grid = partitions.grid(
             workspace.settings.market.first_day, workspace.last_day, workspace.settings.market.symbols
         )
@@ -199,8 +200,9 @@ class _Maker:
     def _cells(
         self, function: Callable[..., Any], group: str, kinds: set[str], deps: Sequence[dg.AssetDep], **more: Any
     ) -> dg.AssetsDefinition:
-        single_run = dg.BackfillPolicy.single_run()
-        return self._asset(function, group, kinds, deps, partitions_def=self._grid, backfill_policy=single_run, **more)
+        most = self._most_a_run
+        policy = dg.BackfillPolicy.multi_run(most) if most else dg.BackfillPolicy.single_run()
+        return self._asset(function, group, kinds, deps, partitions_def=self._grid, backfill_policy=policy, **more)
 
     def _asset(
         self,
