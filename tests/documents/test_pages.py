@@ -167,3 +167,11 @@ def test_decision_records_are_numbered_and_short() -> None:
         assert text.startswith(f"# {int(record.name[:4])}. "), record.name
         assert re.findall(r"^\*\*(\w+)\.\*\*", text, flags=re.MULTILINE) == ["Context", "Choice", "Cost"], record.name
         assert len(text.splitlines()) <= 24, record.name
+
+
+def test_the_index_leads_to_every_page() -> None:
+    """docs/README.md is where a reader begins; a page that is not linked there is found by nobody."""
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / link).resolve() for link in re.findall(r"\]\(([^)#\s]+)", index.read_text())}
+    pages = {page.resolve() for page in ROOT.glob("docs/**/*.md") if page.parent.name != "decisions"}
+    assert sorted(str(page.relative_to(ROOT)) for page in pages - linked - {index.resolve()}) == []
