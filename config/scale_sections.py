@@ -1,4 +1,4 @@
-"""The sections of app.yml that spread work over machines: every knob with its default, unit, bounds and what it does."""
+"""The sections of app.yml that spread work over machines: every knob, its default, unit, bounds and what it does."""
 
 from typing import Self
 
@@ -24,7 +24,11 @@ class Scale(Section):
     """How backfills are cut into runs, and the cluster that training runs on when training.engine is dask."""
 
     partitions_per_run: int = knob(
-        0, "Partitions a run of a backfill takes at most; 0 takes all of them in one run.", "partitions", ge=0, le=10_000
+        0,
+        "Partitions a run of a backfill takes at most; 0 takes all of them in one run.",
+        "partitions",
+        ge=0,
+        le=10_000,
     )
     dask_address: str = knob(
         "",
