@@ -16,7 +16,7 @@ export GIT_PYTHON_REFRESH := quiet
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test simulate check bench soak stack image docs lock clean
+.PHONY: help setup demo up test simulate check bench fuzz soak stack image docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -36,12 +36,13 @@ test: $(READY) ## run every test; ARGS="-k labels" runs some
 simulate: $(READY) ## run 10,000 seeds of the live side with everything going wrong; ARGS="1053 --trace" replays one
 	$(BIN)/python -m tests.live.simulation $(ARGS)
 
-check: $(READY) ## everything CI holds beside the tests: lint, format, types, layers, style bar
+check: $(READY) ## everything CI holds beside the tests: lint, format, types, layers, style bar, dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.style_bar
+	$(BIN)/python -m tests.dependency_audit
 
 bench: $(READY) ## run the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -54,6 +55,9 @@ stack: $(READY) ## run every service of docker-compose.yml's paper profile as pr
 
 image: ## build both images with buildah and look into them; root, no engine; BASE=image with Python 3.11+
 	BASE="$(BASE)" bash scripts/build_images.sh
+
+fuzz: $(READY) ## a million changed inputs for every reader of foreign bytes; ARGS="--share 0.01" tries few
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 docs: $(READY) ## write the configuration, metrics and command-line pages from the code
 	$(BIN)/python -m config.reference > docs/configuration.md

@@ -62,7 +62,7 @@ def load(storage: Storage, table: str) -> dict[str, Entry]:
     try:
         with storage.open(f"{table}/{NAME}") as file:
             found = msgspec.json.decode(file.read(), type=_File)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if not isinstance(error, FileNotFoundError):
             _log.warning("%s: cannot be used (%s); reading the footers instead", _path(storage, table), error)
         return {}

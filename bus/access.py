@@ -47,7 +47,7 @@ class User:
             _bracket("+xadd", (*self.adds, *(streams.dead_letters(each) for each in self.groups))),
             _bracket(_GROUP, self.groups),
             _bracket("+xtrim", self.trims),
-            _bracket("+set +get +incr", tuple(f"epoch:{each}" for each in self.names)),
+            _bracket("+set +get +incr +incrby", tuple(f"epoch:{each}" for each in self.names)),
             _bracket("+set", tuple(f"{kind}:{each}" for each in self.names for kind in ("hb", "probe"))),
             _bracket("+mget", ("hb:*",) if self != HEALTH else (), "%R~"),
         ]

@@ -49,7 +49,7 @@ def read(bus: Bus) -> Mapping[str, Heartbeat]:
     for value in bus.values(_PREFIX).values():
         try:
             heartbeat = _DECODE(value)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
         found[heartbeat.service] = heartbeat
     return found

@@ -134,7 +134,7 @@ def read_records(path: Path) -> tuple[list[Record], int, int]:
     for each in data:
         try:
             found.append(_RECORD.decode(each))
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             strange += 1
     return found, strange, unread
 
@@ -158,7 +158,7 @@ def _gathered(folder: Path, upto: int) -> _Gathered:
                 if place not in found.rows:
                     found.rows[place] = Rows(TABLES[row.table].columns)
                 found.rows[place].add(row)
-            except (KeyError, ValueError, OverflowError, msgspec.MsgspecError):
+            except (KeyError, ValueError, OverflowError, msgspec.MsgspecError, RecursionError):
                 found.unreadable += 1
                 continue
             if isinstance(body, Score):

@@ -76,7 +76,7 @@ def of_tags(tags: Mapping[str, str], aliases: Mapping[Slot, int], known_epoch: i
         slots = msgspec.json.decode(tags.get(SLOTS_TAG, ""), type=Slots)
         told = tags.get(ROLLOUT_TAG)
         rollout = msgspec.json.decode(told, type=RolloutState) if told else None
-    except (ValueError, msgspec.DecodeError) as error:
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:
         return Course(
             "tags", known_epoch,
             doubt=f"MLflow's tags {EPOCH_TAG}, {SLOTS_TAG}, {ROLLOUT_TAG} cannot be read ({error}): were they edited by"

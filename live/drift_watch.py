@@ -140,7 +140,7 @@ class DriftWatch:
             return self._window.restore(content)
         try:
             kept = msgspec.json.decode(content, type=_Kept)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
         self._model_id = kept.model_id
         self._gate = DriftGate(self._hold_seconds, kept.looked_ns, kept.over_since)

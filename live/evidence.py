@@ -254,7 +254,7 @@ class Evidence:
                 break
             try:
                 self.folded.take(_DECODER.decode(body))
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 break
             at += _HEAD + size
         if at < len(content):

@@ -280,7 +280,7 @@ class Mirroring:
         if self._followed is None:
             try:
                 self._followed = msgspec.json.decode((self.var / STATE_FILE).read_bytes(), type=Followed)
-            except (OSError, msgspec.DecodeError):
+            except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 self._followed = Followed()  # nothing was followed yet, as far as anybody knows
         return self._followed
 

@@ -36,7 +36,7 @@ class State(msgspec.Struct):
         file = folder / CURSOR
         try:
             state = msgspec.json.decode(file.read_bytes(), type=cls) if file.exists() else cls()
-        except msgspec.MsgspecError as strange:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as strange:
             raise SegmentError(
                 f"{file}: wanted the recorder's cursor, found something else ({strange}); remove it, and everything "
                 f"that is still on the streams is recorded again (rows already in the lake are not doubled)"

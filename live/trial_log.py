@@ -153,7 +153,7 @@ def _whole(content: bytes) -> tuple[list[Row], int]:
             break
         try:
             rows.append(decode(body))
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             break
         at += _HEAD + size
     return rows, at

@@ -157,7 +157,7 @@ class Versions:
         """The kept leaves, None when there are none or the root does not fit them."""
         try:
             found = msgspec.json.decode(self._path(version).read_bytes(), type=Recorded)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         return found if merkle_root(found.leaves) == found.data_hash else None
 

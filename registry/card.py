@@ -176,7 +176,7 @@ def decode(content: bytes, where: str) -> ModelCard:
     """Return the card; raise CorruptBundle naming `where` and the field when it is not one."""
     try:
         return msgspec.json.decode(content, type=ModelCard)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptBundle(f"{where}: not a model card of format {FORMAT}: {error}; fetch the bundle again") from error
 
 

@@ -139,7 +139,7 @@ class Folded:
         try:
             read = msgspec.json.decode(line, type=_Line)
             record: Record = msgspec.json.decode(read.record, type=Record)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise JournalBroken(number, f"{said}: not a record of the journal: {error}; {_MEND}") from error
         if read.prev != self.tip:
             raise JournalBroken(

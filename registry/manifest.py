@@ -92,7 +92,7 @@ class Mirror:
             return msgspec.json.decode(path.read_bytes(), type=Manifest)
         except FileNotFoundError:
             return Manifest()
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ManifestError(f"{path}: {error}; move it aside and mirror the versions again") from error
 
     def slot(self, slot: Slot) -> Path | None:

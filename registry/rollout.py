@@ -44,7 +44,7 @@ def read(root: Path) -> RolloutState | None:
         return msgspec.json.decode(path.read_bytes(), type=RolloutState)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestError(f"{path}: {error}; until it is written anew the rollout is disabled") from error
 
 

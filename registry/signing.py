@@ -78,7 +78,7 @@ class Trust:
             signature = base64.b64decode(said.signature, validate=True)
         except FileNotFoundError as error:
             raise BadSignature(f"{folder}: nobody signed it, and registry.signing is required; {mend}") from error
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError, binascii.Error, ValueError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, binascii.Error, ValueError, RecursionError) as error:
             raise BadSignature(f"{path}: no signature ({error}); {mend}") from error
         if (key := self.keys.get(said.key)) is None:
             raise BadSignature(f"{path}: signed with key {said.key!r:.40}, which is none of {self.where}; {mend}")

@@ -135,6 +135,6 @@ def _decoded(path: Path, wanted: type[_Json]) -> _Json:
         text = stream.read()
     try:
         decoded: _Json = msgspec.json.decode(text, type=wanted)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SourceError(f"{path}: wanted a JSON {wanted.__name__}, found {error}; fetch the file again") from error
     return decoded

@@ -165,7 +165,7 @@ def _parsed(line: bytes) -> tuple[int, Frame]:
     local_ns, _, text = line.partition(b" ")
     try:
         frame = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadEvent(f"wanted `<ns> <json>`, found {line[:80]!r} ({error})") from error
     if not local_ns.isdigit() or not isinstance(frame, dict):
         raise BadEvent(f"wanted `<ns> <json object>`, found {line[:80]!r}")

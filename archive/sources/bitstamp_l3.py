@@ -182,7 +182,7 @@ def _pair(path: Path) -> str:
         text = stream.read()
     try:
         return msgspec.json.decode(text, type=_Meta).pair
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SourceError(f"{path}: wanted a JSON object with a `pair`, found {error}; fetch it again") from error
 
 

@@ -62,8 +62,7 @@ def read_csv(path: Path, wanted: Mapping[str, str], defects: Defects, *, names: 
     except pa.ArrowInvalid as error:
         if "conversion error" not in str(error):
             raise unreadable(path, "a whole CSV file", error) from error
-        broken.clear()
-        table, bad = _converted(_parsed(text, dict.fromkeys(wanted, pa.string()), broken), wanted)
+        table, bad = _converted(_texts(text, wanted, broken), wanted)
     except OSError as error:
         raise unreadable(path, "a whole CSV file", error) from error
     return _records(text, table, bad, broken, defects)
@@ -117,6 +116,28 @@ def _parsed(text: _Text, kinds: Mapping[str, pa.DataType], broken: list[int]) ->
         parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=skip),
         convert_options=pyarrow.csv.ConvertOptions(column_types=kinds, include_columns=list(kinds)),
     )
+
+
+def _texts(text: _Text, wanted: Mapping[str, str], broken: list[int]) -> pa.Table:
+    """Return every field as text. Bytes that are no UTF-8 are replaced, so that their row is refused and no other."""
+    kinds = dict.fromkeys(wanted, pa.string())
+    broken.clear()
+    try:
+        return _parsed(text, kinds, broken)
+    except pa.ArrowInvalid:
+        broken.clear()
+    try:
+        return _parsed(text._replace(content=_readable(text)), kinds, broken)
+    except pa.ArrowInvalid as error:
+        raise unreadable(text.path, "a whole CSV file", error) from error
+
+
+def _readable(text: _Text) -> bytes:
+    content = text.content
+    if content is None:
+        with opened(text.path) as stream:
+            content = stream.read()
+    return content.decode("utf-8", "replace").encode()
 
 
 def _converted(texts: pa.Table, wanted: Mapping[str, str]) -> tuple[pa.Table, NDArray[np.bool_]]:

@@ -34,7 +34,7 @@ class Reply:
         """The body as JSON, None when it is none."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 

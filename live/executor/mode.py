@@ -168,7 +168,7 @@ class FailSafe:
             return msgspec.json.decode(self._path.read_bytes(), type=_State)
         except FileNotFoundError:
             return _State()
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self.unreadable = f"{self._path}: {error}; it begins in paper and is written anew"
             return _State(ended_in_order=False)
 
