@@ -26,10 +26,10 @@ def write(path: Path, results: Mapping[str, Mapping[str, Any]], at: datetime) ->
     A benchmark that was skipped or failed leaves its section as it was.
     """
     text = path.read_text(encoding="utf-8") if path.exists() else _HEAD
-    text = _replaced(text, "machine", "\n".join(f"- {fact}" for fact in machine()))
+    text = replaced(text, "machine", "\n".join(f"- {fact}" for fact in machine()))
     for name, result in results.items():
         if "rows" in result:
-            text = _replaced(text, name, section(name, result["rows"], result["seconds"], at))
+            text = replaced(text, name, section(name, result["rows"], result["seconds"], at))
     path.write_text(text, encoding="utf-8")
 
 
@@ -57,7 +57,11 @@ def machine() -> list[str]:
     ]
 
 
-def _replaced(text: str, name: str, body: str) -> str:
+def replaced(text: str, name: str, body: str) -> str:
+    """The page's text with what stands between the two comment lines of this name; put at its end when new.
+
+    Raises ValueError when the page has the first of the lines without the second.
+    """
     begin, end = f"<!-- benchmark {name} -->", f"<!-- end {name} -->"
     block = f"{begin}\n{body}\n{end}"
     if begin not in text:
