@@ -11,6 +11,7 @@ from monitoring.panels import ANNOTATIONS, PANELS, number_of, panels_of, path_of
 from monitoring.reference import declared
 from monitoring.runbook import SECTIONS
 from monitoring.thresholds import Thresholds
+from tests.style_bar import ROOT
 
 _EIGHT = {
     "win-rate", "calibration", "drift-psi", "drift-ks", "score-distribution", "markout", "fill-rate", "ladder",
@@ -85,3 +86,11 @@ def test_another_threshold_is_another_line(name: str) -> None:
     before = Thresholds()
     moved = replace(before, **{name: getattr(before, name) * 2 + 1})
     assert (panels_of(moved) != PANELS) is (name not in _FROM_ELSEWHERE)
+
+
+def test_the_page_lists_every_panel_in_its_row() -> None:
+    """A panel that comes or goes breaks this, not a reader."""
+    page = (ROOT / "docs/dashboards.md").read_text(encoding="utf-8")
+    for question, text in QUESTIONS.items():
+        titles = ", ".join(panel.title for panel in PANELS if panel.question == question)
+        assert f"| {text} | {titles} |" in page
