@@ -1,8 +1,8 @@
 """What Dagster's partition page costs at 7,000 and at 50,000 partitions: its query, and the page in a browser.
 
-A webserver on loopback serves our real definitions over a grid of so many days and symbols, every cell of
-`market_data` reported as materialized. The query is the one the page asks; the page is timed from the click to the
-last dimension drawn. Run with `python -m benchmarks.scale_page`.
+A webserver on loopback serves our real definitions over a grid of so many days and symbols, 2,000 cells of
+`market_data`, evenly spread, reported as materialized. The query is the one the page asks; the page is timed from the
+click to the last dimension drawn. Run with `python -m benchmarks.scale_page`.
 """
 
 import json
@@ -25,7 +25,10 @@ from benchmarks.rows import Absent, fact, row, show
 
 GRIDS = ((350, 20), (100, 500))
 """Days and symbols: 7,000 cells and 50,000."""
-FIRST_DAY = date(2026, 1, 1)
+FIRST_DAY = date(2025, 1, 1)
+"""All days must be over: Dagster has no partition that lies ahead."""
+REPORTED = 2_000
+"""Cells reported as materialized, spread over the grid: reporting all 50,000 takes most of an hour."""
 CHROMIUM = Path("/usr/bin/chromium")
 _START_SECONDS = 180.0
 _ROOT = Path(__file__).resolve().parents[1]
@@ -47,12 +50,12 @@ def run() -> list[dict[str, Any]]:
             began = time.perf_counter()
             _reported(environ)
             rows.append(row(f"{name}: reporting each as materialized",
-                            (time.perf_counter() - began) / (days * symbols) * 1e3, "ms"))  # fmt: skip
+                            (time.perf_counter() - began) / REPORTED * 1e3, "ms"))  # fmt: skip
             with _webserver(environ, folder) as (url, pid):
                 first, held = _timed(url)
                 again = min(_timed(url)[0] for _ in range(3))
                 rows += [
-                    fact(f"{name}: cells the page counts", held, "cells", wanted=days * symbols),
+                    fact(f"{name}: cells the page counts", held, "cells", wanted=REPORTED),
                     row(f"{name}: the page's query, first", first, "s"),
                     row(f"{name}: the page's query, again", again, "s"),
                     row(f"{name}: the page in a browser", _page_seconds(url), "s"),
@@ -81,7 +84,8 @@ def _reported(environ: dict[str, str]) -> None:
         "from config.settings import load\n"
         "import datetime\n"
         "with dg.DagsterInstance.get() as instance:\n"
-        "    for each in Workspace(load(), datetime.date(2027, 1, 1)).all_cells:\n"
+        "    cells = Workspace(load(), datetime.date(2026, 1, 1)).all_cells\n"
+        f"    for each in cells[:: len(cells) // {REPORTED}][:{REPORTED}]:\n"
         "        instance.report_runless_asset_event(dg.AssetMaterialization('market_data', partition=each.key))\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=_ROOT, env=environ, check=True, capture_output=True)
@@ -135,8 +139,8 @@ def _page_seconds(url: str) -> float:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
         page = browser.new_page()
         began = time.perf_counter()
-        page.goto(f"{url}/assets/market_data?view=partitions", timeout=300_000)
-        page.get_by_text("COIN000USDT").first.wait_for(timeout=300_000)
+        page.goto(f"{url}/assets/market_data?view=partitions", timeout=120_000)
+        page.get_by_text("COIN000USDT").first.wait_for(timeout=120_000)
         seconds = time.perf_counter() - began
         browser.close()
     return seconds
