@@ -127,8 +127,10 @@ def test_nothing_wanting_says_so() -> None:
     assert reason.skip_message == "no partition is missing or damaged"
 
 
-def test_the_cursor_carries_the_attempts(own: Bench, instance: dg.DagsterInstance) -> None:
-    """A sensor that is started anew goes on counting where it stopped."""
+def test_the_cursor_carries_the_attempts(
+    own: Bench, instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A sensor that is started anew goes on counting where it stopped; people hear of the gap twice."""
     truncate(own, BOOK, MIDDLE)
     sensor, cursor, asked = sensor_of(own), None, []
     for _ in range(MAX_ATTEMPTS + 1):
@@ -138,6 +140,8 @@ def test_the_cursor_carries_the_attempts(own: Bench, instance: dg.DagsterInstanc
         cursor = found.cursor
     assert asked == [[KEY]] * MAX_ATTEMPTS + [[]]
     assert msgspec.json.decode(cursor or "", type=GapCursor).attempts[KEY].count == MAX_ATTEMPTS + 1  # given up
+    told = capfd.readouterr().err
+    assert (told.count("1 partition found missing"), told.count("1 partition given up")) == (1, 1)
 
 
 def test_the_sensor_asks_for_the_damaged_and_the_underived_and_for_no_other(
