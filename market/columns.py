@@ -162,13 +162,16 @@ class BookBuilder:
     ) -> bool:
         """Add a row from the best levels of each side, touch first; at most LEVELS of each are kept.
 
-        Returns False when the book was crossed and so left out. Raises BadEvent for a price or size beyond int32.
+        Returns False when the book was crossed and so left out. Raises BadEvent for a price or size
+        beyond int32, a time or id beyond int64.
         """
         self._reset |= reset
         if bids and asks and bids[0][0] > asks[0][0]:
             self.crossed += 1
             self._reset = True
             return False
+        if max(exchange_ns, local_ns, abs(sequence)) >= 2**63:
+            raise BadEvent(f"book update {sequence!r:.40} has a time or an id beyond int64")
         ladder = _padded(bids, NO_BID_TICKS) + _padded(asks, NO_ASK_TICKS)
         try:
             self._ladders.fromlist(ladder)
@@ -210,7 +213,9 @@ class TradeBuilder:
         return len(self._rows) // 7
 
     def append(self, trade: Trade, *, inferred: bool = False) -> None:
-        """Add one trade. Raises BadEvent for a price or size beyond int32."""
+        """Add one trade. Raises BadEvent for a price or size beyond int32, a time or id beyond int64."""
+        if max(trade.exchange_ns, trade.local_ns, abs(trade.trade_id)) >= 2**63:
+            raise BadEvent(f"{trade.symbol}: trade {trade.trade_id!r:.40} has a time or an id beyond int64")
         if max(trade.price_ticks, trade.size_lots) >= 2**31:
             raise BadEvent(
                 f"{trade.symbol}: trade {trade.trade_id} has {trade.price_ticks} ticks, {trade.size_lots} lots, beyond "

@@ -8,6 +8,8 @@ from monitoring.masking import masked
 from registry.errors import StoreUnavailable
 
 _SQLITE = "sqlite:///"
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
+"""What MLflow's client, and we, raise on an answer that is no answer of a registry."""
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 
 

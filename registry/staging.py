@@ -4,7 +4,9 @@ import math
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
+from monitoring.masking import masked
 from registry.errors import RegistryError
 
 
@@ -13,6 +15,28 @@ def check_metrics(metrics: Mapping[str, float]) -> None:
     for name, value in metrics.items():
         if not math.isfinite(value):
             raise RegistryError(f"metric {name} is {value}; leave out what could not be measured")
+
+
+def check_source(source: str, artifact_root: str) -> None:
+    """Refuse a bundle's place that the registry made up: a local one outside our artifacts, or one that climbs out.
+
+    Raises RegistryError. What lies there is proven by its sha256 later; a place is not asked for that is not ours.
+    """
+    scheme, slashes, rest = source.partition("://")
+    path = rest if slashes and scheme == "file" else source if not slashes else ""
+    parts = unquote(rest if slashes else source).split("/")
+    if not source or ".." in parts or "\0" in source:
+        raise RegistryError(
+            f"bundle at {masked(source)!r:.120}: no place of an artifact; look at the version in MLflow"
+        )
+    if (
+        path
+        and "://" not in artifact_root
+        and not Path(unquote(path)).resolve().is_relative_to(Path(artifact_root).resolve())
+    ):
+        raise RegistryError(
+            f"bundle at {source!r:.120} lies outside registry.artifacts {artifact_root}; register it there again"
+        )
 
 
 def stage(artifacts: Mapping[str, Path | bytes | str], folder: Path) -> None:

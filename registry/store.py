@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Final
 from monitoring.masking import masked
 from registry.bundle import stamp_bundle, verify_bundle
 from registry.card import ModelCard
-from registry.database import check_database, log_in, shortened, why_not_opened
+from registry.database import MALFORMED, check_database, log_in, shortened, why_not_opened
 from registry.errors import AliasMoved, RegistryError, StoreUnavailable, UnknownVersion
 from registry.files import locked
-from registry.staging import check_metrics, stage
+from registry.staging import check_metrics, check_source, stage
 from registry.versions import TrainingData, Version
 
 if TYPE_CHECKING:
@@ -267,6 +267,7 @@ class ModelStore:
                 shutil.rmtree(folder)
             else:
                 return folder
+        check_source(version.source, self.artifact_root)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
             fetched = self._fetch(
@@ -373,11 +374,14 @@ class ModelStore:
     @contextmanager
     def _refusing(self, doing: str) -> Iterator[None]:
         """Turn what MLflow raises into an error that says what was being done, and where."""
+        from google.protobuf.json_format import Error as NoSuchMessage
         from mlflow.exceptions import MlflowException
 
         try:
             yield
-        except MlflowException as error:
+        except RegistryError:
+            raise
+        except (MlflowException, NoSuchMessage, *MALFORMED) as error:
             found = shortened(str(error))
             raise RegistryError(
                 f"{self.name} in {masked(self.tracking_uri)}: MLflow would not {doing}: {found}"

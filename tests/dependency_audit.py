@@ -98,12 +98,18 @@ def known(report: str) -> list[str]:
     ]
 
 
+def was_looked_up(report: str) -> bool:
+    """Whether a report is of most packages: those that were skipped were not looked up, and prove nothing."""
+    listed = json.loads(report)["dependencies"]
+    return 2 * sum("vulns" in each for each in listed) > len(listed)
+
+
 def _advisories() -> tuple[list[str], bool]:
-    """Ask pip-audit; what it found, and whether the service answered."""
+    """Ask pip-audit; what it found, and whether it knew the packages: a mirror of the index says it knows none."""
     command = [sys.executable, "-m", "pip_audit", "--local", "--skip-editable", "--format", "json", "--timeout", "5"]
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False, cwd=ROOT)
-        return known(told.stdout), True
+        return known(told.stdout), was_looked_up(told.stdout)
     except (subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
         return [], False
 

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.dependency_audit import ACCEPTED, LOCK, known, pins, strays, unpinned, unwanted
+from tests.dependency_audit import ACCEPTED, LOCK, known, pins, strays, unpinned, unwanted, was_looked_up
 
 
 def test_the_lock_pins_everything_and_is_installed() -> None:
@@ -28,6 +28,14 @@ def test_a_known_vulnerability_is_told_with_what_mends_it() -> None:
     flaw = {"id": "PYSEC-0", "fix_versions": ["2.0"]}
     report = {"dependencies": [{"name": "a", "version": "1", "vulns": [flaw]}, {"name": "b", "skip_reason": "x"}]}
     assert known(json.dumps(report)) == ["a 1: PYSEC-0, mended in 2.0"]
+
+
+def test_skipped_packages_are_not_taken_for_sound_ones() -> None:
+    """A mirror of the index knows no advisories, and pip-audit then skips everything without failing."""
+    skipped, sound = {"name": "a", "skip_reason": "not found"}, {"name": "b", "version": "1", "vulns": []}
+    assert was_looked_up(json.dumps({"dependencies": [sound, sound, skipped]}))
+    assert not was_looked_up(json.dumps({"dependencies": [sound, skipped, skipped]}))
+    assert not was_looked_up(json.dumps({"dependencies": []}))
 
 
 def test_every_accepted_advisory_has_a_reason() -> None:
