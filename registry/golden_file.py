@@ -7,7 +7,7 @@ import io
 import math
 import zipfile
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ _BROKEN: Final = (
 """What zipfile and numpy's header reader raise on bytes that are none of theirs."""
 
 
-def read_golden(content: bytes) -> Mapping[str, NDArray[np.generic]]:
+def read_golden(content: bytes) -> Mapping[str, NDArray[Any]]:
     """Return rows, margins and scores as they stand in golden.npz; raise ValueError that says what is wrong."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -37,7 +37,7 @@ def read_golden(content: bytes) -> Mapping[str, NDArray[np.generic]]:
         raise ValueError(f"it cannot be read: {error}") from error
 
 
-def _array(content: bytes, name: str, kind: np.dtype[np.generic]) -> NDArray[np.generic]:
+def _array(content: bytes, name: str, kind: np.dtype[np.generic]) -> NDArray[Any]:
     stream = io.BytesIO(content)
     if np.lib.format.read_magic(stream) != (1, 0):
         raise ValueError(f"{name} is of another version of numpy's format")
