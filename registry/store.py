@@ -383,9 +383,8 @@ class ModelStore:
             raise
         except (MlflowException, NoSuchMessage, *MALFORMED) as error:
             found = shortened(str(error))
-            raise RegistryError(
-                f"{self.name} in {masked(self.tracking_uri)}: MLflow would not {doing}: {found}"
-            ) from error
+            where = f"{self.name} in {masked(self.tracking_uri)}"
+            raise RegistryError(f"{where}: MLflow would not {doing}: {found}") from error
 
 
 def _card_tags(card: ModelCard) -> dict[str, str]:
