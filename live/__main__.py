@@ -32,6 +32,7 @@ from bus.server import serve, shut_down
 from bus.sharded import ShardedBus
 from bus.wake import Wake
 from config.errors import SettingsError
+from config.secrets import known_values
 from config.settings import Settings, load
 from live import logs
 from live.claims import claimed
@@ -76,7 +77,7 @@ def run(names: Sequence[str], settings: Settings, environ: Mapping[str, str]) ->
 
 
 def _run_claimed(names: Sequence[str], settings: Settings, environ: Mapping[str, str]) -> int:
-    log = logs.configure("host", settings.serving.log_format, settings.serving.log_level)
+    log = logs.configure("host", settings.serving.log_format, settings.serving.log_level, secrets=known_values(environ))
     metrics = process_metrics()
     metrics.touch(settings.market.symbols, FEATURE_NAMES)
     port = _serve_metrics(names, settings, metrics)

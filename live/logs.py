@@ -6,11 +6,14 @@
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal, TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
+
+from monitoring.masking import scrubbed
 
 Log = FilteringBoundLogger
 """What services are handed: log.info("order_accepted", signal=..., order=...)."""
@@ -38,10 +41,12 @@ def configure(
     format_: Literal["auto", "json", "text"] = "auto",
     level: Literal["debug", "info", "warning", "error"] = "info",
     stream: TextIO | None = None,
+    secrets: Sequence[str] = (),
 ) -> Log:
     """Return the log of a process: JSON lines, or readable ones on a terminal; level is the least that is written.
 
-    A line that cannot be written is lost; nobody is told by an exception.
+    A line that cannot be written is lost; nobody is told by an exception. None shows one of `secrets`, nor the password
+    in an address: a venue's library may quote either.
     """
     out = stream or sys.stderr
     readable = format_ == "text" or (format_ == "auto" and out.isatty())
@@ -56,6 +61,7 @@ def configure(
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.format_exc_info,
             renderer,
+            lambda _logger, _level, line: scrubbed(str(line), secrets),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Enduring(out))),

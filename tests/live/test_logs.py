@@ -43,3 +43,16 @@ def test_a_disk_that_is_full_stops_nobody(format_: Literal["json", "text"]) -> N
         raise OSError(28, "No space left on device")
     except OSError:
         log.exception("tick_failed")
+
+
+def test_a_line_shows_no_secret() -> None:
+    """Neither one we know, in an exception of somebody else's, nor the password of an address."""
+    out = io.StringIO()
+    log = configure("executor", "json", stream=out, secrets=["pl4nted-k3y"])
+    try:
+        raise ValueError("GET https://venue/order?key=pl4nted-k3y failed")
+    except ValueError:
+        log.exception("venue_failed", url="redis://me:0ther-s3cret@host:1")
+    said = out.getvalue()
+    assert "venue_failed" in said and "redis://***@host:1" in said
+    assert "pl4nted" not in said and "0ther" not in said
