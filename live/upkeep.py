@@ -11,6 +11,7 @@ from live.clock import Clock, SystemClock
 from live.logs import Log
 from live.service import Service
 from monitoring.metrics import Metrics
+from monitoring.processes import EXPECTED
 
 _SLOW_SECONDS = 5.0
 
@@ -49,7 +50,10 @@ class Upkeep:
         """The services run from now on. Raises BusUnavailable."""
         self._services, self._groups = services, groups
         self._started_ns = self._clock.wall_ns()
+        # Who was never heard is as old as we are: nobody's silence is hidden by his never having come.
+        self._seen_ns = dict.fromkeys(EXPECTED, self._started_ns)
         self._say("running")
+        self._ages()
 
     def due(self) -> bool:
         """Whether it is time for `look`."""

@@ -21,9 +21,10 @@ from live.service import Parts, Service
 from live.shards import Shards
 from live.upkeep import Upkeep
 from market.symbols import Symbol, SymbolTable
+from monitoring import processes
 from monitoring.metrics import Metrics
 
-SERVICES: Final = ("collector", "signal_engine", "ai_scorer", "executor", "risk", "model_sync")
+SERVICES: Final = processes.SERVICES
 """Every service, in the order of their /metrics ports."""
 ALL: Final = SERVICES[:-1]
 """What `all` means: everything that trades. model_sync imports MLflow and has a process of its own."""
