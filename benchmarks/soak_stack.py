@@ -142,7 +142,9 @@ def prepare(place: Site, stage: Trained) -> None:
     folder = place.folder
     shutil.copy2(stage.folder / "mlflow.db", folder / "mlflow.db")
     shutil.copytree(stage.folder / "mirror", folder / "mirror", symlinks=True)
-    place.environ = {**KNOBS, **knobs.paths(folder, folder / "lake")}
+    # The copied database names bundles where they were trained; nothing else is a place of ours.
+    bundles = {"REGISTRY_ARTIFACTS": str(stage.folder / "artifacts")}
+    place.environ = {**KNOBS, **knobs.paths(folder, folder / "lake"), **bundles}
     with environment({**place.environ, "REDIS_URL": place.url}):
         from config.settings import load  # noqa: PLC0415 - MLflow is slow to load
         from pipelines.registrar import open_registrar  # noqa: PLC0415

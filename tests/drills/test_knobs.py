@@ -9,7 +9,7 @@ from tidegate.drills.rehearsal import environ_of
 def test_every_override_is_a_knob_and_lies_within_its_bounds(tmp_path: Path) -> None:
     """A knob that is renamed is found here, not by a drill that goes astray."""
     for name, drill in DRILLS.items():
-        settings = load(environ=environ_of(drill, tmp_path / name))
+        settings = load(environ=environ_of(drill, tmp_path / name, tmp_path / "trained"))
         assert Path(settings.paths.var).is_relative_to(tmp_path / name)
         assert Path(settings.registry.mirror).is_relative_to(tmp_path / name)
         assert settings.exchange.mode == "paper"

@@ -32,7 +32,7 @@ def go_through(
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    environ = environ_of(drill, folder)
+    environ = environ_of(drill, folder, stage.folder)
     settings = load(environ={**os.environ, **environ})
     if drill.seconds:
         market.record(settings, folder / "market", drill.seconds, drill.defects)
@@ -51,8 +51,10 @@ def go_through(
         return line.missing()
 
 
-def environ_of(drill: Drill, folder: Path) -> dict[str, str]:
+def environ_of(drill: Drill, folder: Path, trained: Path) -> dict[str, str]:
     """How everything of a drill is configured, the operator's commands included."""
+    # The copied database names bundles where they were trained; nothing else is a place of ours.
+    bundles = {"REGISTRY_ARTIFACTS": str(trained / "artifacts")}
     recorded = {"FEED_PATH": str(folder / "market")}
     # Ahead of the machine, as said of MARKET_DAY, but no years: what is capped by days would have lasted for ever.
     simulated = {"FEED_KIND": "simulator", "FEED_START": f"{utc_now().date() + timedelta(days=1)}T04:00:00"}
@@ -60,7 +62,8 @@ def environ_of(drill: Drill, folder: Path) -> dict[str, str]:
     speed = {"FEED_SPEED": "0", "SIGNALS_TTL_MS": "600000"} if drill.is_fast else {}
     home = {**FIXED, "DAGSTER_HOME": str(dagster_home(folder / "var"))}
     return {
-        **knobs.MARKET, **knobs.LIVE, **knobs.paths(folder, folder / "lake"), **feed, **speed, **home, **drill.knobs
+        **knobs.MARKET, **knobs.LIVE, **knobs.paths(folder, folder / "lake"), **bundles, **feed, **speed, **home,
+        **drill.knobs,
     }  # fmt: skip
 
 
