@@ -4,6 +4,7 @@ They are started together and stopped together. The services trade the simulated
 names another feed; model_sync runs in a process of its own and follows MLflow's aliases.
 """
 
+import os
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich import box
@@ -35,12 +36,16 @@ _STOP_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One server: its command, the page it shows, and a path that answers once it is ready."""
+    """One server: its command, the page it shows, and a path that answers once it is ready.
+
+    `environ` is its alone, and never shown: everybody on the machine can read a command line, which `command` becomes.
+    """
 
     name: str
     command: Sequence[str]
     port: int
     health: str
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def url(self) -> str:
@@ -151,10 +156,14 @@ def pages_of(tracking_uri: str, artifacts: str, dagster_port: int, mlflow_port: 
         "-h", _HOST, "-p", str(dagster_port),
     ]  # fmt: skip
     mlflow = [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri, "--artifacts-destination",
-        artifacts, "--host", _HOST, "--port", str(mlflow_port), "--workers", "1",
+        sys.executable, "-m", "mlflow", "server", "--host", _HOST, "--port", str(mlflow_port), "--workers", "1",
     ]  # fmt: skip
-    return Page("Dagster", dagster, dagster_port, "/server_info"), Page("MLflow", mlflow, mlflow_port, "/health")
+    # Both are addresses that may hold a password.
+    stores = {"MLFLOW_BACKEND_STORE_URI": tracking_uri, "MLFLOW_ARTIFACTS_DESTINATION": artifacts}
+    return (
+        Page("Dagster", dagster, dagster_port, "/server_info"),
+        Page("MLflow", mlflow, mlflow_port, "/health", stores),
+    )
 
 
 def port_taken(port: int) -> bool:
@@ -174,7 +183,7 @@ def start(page: Page, log: Path, environ: Mapping[str, str] | None = None) -> su
             stdout=out,
             stderr=subprocess.STDOUT,
             cwd=ROOT,
-            env=None if environ is None else dict(environ),
+            env={**(os.environ if environ is None else environ), **page.environ},
             preexec_fn=heeding_signals,  # noqa: PLW1509 - no threads here
         )
 

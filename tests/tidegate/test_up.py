@@ -5,11 +5,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from tests.journeys.waiting import until
 from tests.live.parts import settings
 from tidegate.environment import ROOT
 from tidegate.up import Page, answers, guide, pages_of, port_taken, serve, start, stop, stop_live, tell_of_live
@@ -40,8 +42,21 @@ def test_both_pages_are_served_on_loopback_alone() -> None:
         assert str(port) in page.command
         assert "0.0.0.0" not in page.command  # noqa: S104 - the point is that it is absent
     assert Path(dagster.command[dagster.command.index("-w") + 1]).is_file()
-    assert "sqlite:////var/mlflow.db" in mlflow.command
-    assert "/var/mlartifacts" in mlflow.command
+    assert mlflow.environ["MLFLOW_BACKEND_STORE_URI"] == "sqlite:////var/mlflow.db"
+    assert mlflow.environ["MLFLOW_ARTIFACTS_DESTINATION"] == "/var/mlartifacts"
+
+
+def test_no_password_of_a_store_is_on_a_command_line(tmp_path: Path) -> None:
+    """The list of processes shows it to everybody; the environment of a process is its owner's alone."""
+    pages = pages_of("postgresql://mlflow:pl4nted@db/mlflow", "s3://key:pl4nted@host/bucket", 3001, 5001)
+    assert "pl4nted" not in str(pages)
+    program = "import os, sys, time; print(os.environ['MLFLOW_BACKEND_STORE_URI'], flush=True); time.sleep(60)"
+    process = start(replace(pages[1], command=[sys.executable, "-c", program]), tmp_path / "mlflow.log")
+    try:
+        until(lambda: "pl4nted" in (tmp_path / "mlflow.log").read_text() or None, 10, "what the server finds", 0.05)
+        assert b"pl4nted" not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    finally:
+        stop([process])
 
 
 def test_a_port_is_taken_when_something_listens_on_it(listening: int) -> None:
