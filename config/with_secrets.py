@@ -17,7 +17,12 @@ from config.secrets import FILE_SUFFIX, resolved
 Execute = Callable[[str, Sequence[str], Mapping[str, str]], NoReturn]
 
 
-def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ, execute: Execute = os.execvpe) -> int:
+def become(program: str, command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
+    """Let a command take this process's place. Raises OSError when it cannot be started."""
+    os.execvpe(program, list(command), dict(environ))  # noqa: S606 - the command is ours, and no shell is wanted
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ, execute: Execute = become) -> int:
     """Become the command; returns an exit status when that cannot be."""
     names, separator, command = _parted(arguments)
     if not (names and separator and command):

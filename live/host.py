@@ -364,8 +364,7 @@ class Host:
         self._commit(self._own, self._perf())
 
     def _event(self, severity: Severity, reason: str, text: str) -> ControlEvent:
-        at_ns = self._clock.wall_ns()
-        return ControlEvent("ALERT", severity, "", "", reason, f"host:{self.name}", at_ns, "", "", text)
+        return ControlEvent("ALERT", severity, "", "", reason, f"host:{self.name}", self._clock.wall_ns(), "", "", text)
 
     # The bus away
 
