@@ -11,7 +11,7 @@ from tests.style_bar import ROOT
 
 PAGES: Final = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 _PROGRAMS: Final = (
-    "python|bash|sh|make|tidegate|pip|uv|git|cd|export|docker|docker-compose|buildah|helm|kubectl|promtool|amtool|"
+    "python3?|bash|sh|make|tidegate|pip|uv|git|cd|export|docker|docker-compose|buildah|helm|kubectl|promtool|amtool|"
     "prometheus|alertmanager|curl|redis-cli|redis-server|openssl|npx|apt-get|dagster|mlflow"
 )
 _BEFORE: Final = r"(?:[A-Z][A-Z0-9_]*=\S* )*"
@@ -51,7 +51,7 @@ WAYS: Final = (
     Way(r"python -m tidegate snapshot\b", "half a minute of Prometheus: docs/dashboards.md has the pages it made"),
     Way(r"python -m tidegate monitoring \w+", "writes, or starts a Prometheus: tests/monitoring"),
     Way(r"python -m tidegate soak\b", "half an hour of market: docs/reliability.md has its figures"),
-    Way(r"python scripts/(promote_model|canary_pipeline|make_secrets)\.py", "moves or makes: tests/scripts"),
+    Way(r"python3? scripts/(promote_model|canary_pipeline|make_secrets)\.py", "moves or makes: tests/scripts"),
     Way(r"bash scripts/release\.sh", "moves a version: tests/scripts/test_release.py"),
     Way(r"python -m (benchmarks|config\.reference|monitoring\.reference|tidegate\.command_reference)", "write pages"),
     Way(r"python -m tests\.", "tests"),

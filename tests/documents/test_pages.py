@@ -93,7 +93,7 @@ def test_scripts_on_the_pages_exist_with_their_options() -> None:
     """A command on a page names a script that is there and options that it has."""
     for page in _PAGES:
         for piece in _code(page):
-            if found := re.match(r"(?:python )?(scripts/\w+\.\w+)(.*)", piece):
+            if found := re.match(r"(?:python3? )?(scripts/\w+\.\w+)(.*)", piece):
                 text = (ROOT / found[1]).read_text(encoding="utf-8")
                 assert [option for option in re.findall(r"--[a-z-]+", found[2]) if f'"{option}"' not in text] == []
 

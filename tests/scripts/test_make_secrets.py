@@ -1,11 +1,14 @@
 """The passwords of a stack: made once, readable by containers, shown to nobody, and the same that Redis is told."""
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from scripts.make_secrets import main
+from tests.live.parts import ROOT
 
 
 def test_every_secret_is_made_once_and_renewed_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,3 +45,13 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
     """With those there are."""
     assert main(["--into", str(tmp_path), "--renew", "nosuch"]) == 1
     assert "no secret is called nosuch; there are grafana_admin" in capsys.readouterr().err
+
+
+def test_a_host_that_has_nothing_of_ours_installed_can_run_it(tmp_path: Path) -> None:
+    """By a Python without any package, from anywhere; into a folder that is a file it says why not."""
+    script = [sys.executable, "-I", "-S", str(ROOT / "scripts" / "make_secrets.py"), "--into"]
+    done = subprocess.run([*script, str(tmp_path / "s")], cwd="/", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    (tmp_path / "file").touch()
+    done = subprocess.run([*script, str(tmp_path / "file")], cwd="/", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
