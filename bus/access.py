@@ -92,7 +92,8 @@ USERS: Final = (
         groups=(streams.SCORES, streams.REPORTS),
     ),
     _service("model_sync"),
-    User("pipelines", ("registrar", "sensor:*"), adds=(streams.CONTROL,), reads=_EVERYTHING),
+    # The operator's commands of a stack are typed in the pipelines' container.
+    User("pipelines", ("registrar", "sensor:*", "operator:*"), adds=(streams.CONTROL,), reads=_EVERYTHING),
     User("operator", ("operator:*",), adds=(streams.CONTROL,), reads=_EVERYTHING),
     HEALTH,
 )

@@ -40,6 +40,7 @@ OF_REASON: Final[Mapping[str, str]] = {
     "markout": "rollback-guard-trigger",
     "fill_rate": "rollback-guard-trigger",
     "post_promotion": "rollback-guard-trigger",
+    "canary_unjudged": "rollback-guard-trigger",
     "pnl_guard": "fail-safe-alert",
     "near_liquidation": "fail-safe-alert",
     "venue_error": "fail-safe-alert",

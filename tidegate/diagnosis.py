@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 
 from bus.errors import BusError
@@ -19,6 +20,7 @@ from monitoring.scrape import Sample, Scrape, ScrapeError
 from tidegate import runbook
 from tidegate.streams import NoStreams, opened
 
+_LOOPBACK = "127.0.0.1"
 _MOST_SERIES = 6
 _STREAM = ("sig:", "exec:", "eval:", "control:")
 
@@ -35,7 +37,7 @@ def run(settings: Settings, name: str, redis_url: str = "", *, as_json: bool = F
     print(f"docs/runbook.md#{section.anchor}\n\n{section.title}\n")
     try:
         with opened(settings, redis_url) as bus:
-            pages = pages_of(bus)
+            pages = pages_of(bus, settings.serving.host)
             for step in section.steps:
                 print(step)
                 for line in numbers_of(step, pages, bus):
@@ -55,7 +57,7 @@ def _as_json(settings: Settings, section: runbook.Section, redis_url: str) -> in
     steps, error = [(step, list[str]()) for step in section.steps], ""
     try:
         with opened(settings, redis_url) as bus:
-            pages = pages_of(bus)
+            pages = pages_of(bus, settings.serving.host)
             steps = [(step, list(numbers_of(step, pages, bus))) for step in section.steps]
             error = "" if pages else "no service shows /metrics"
     except (NoStreams, BusError, SettingsError) as caught:
@@ -66,16 +68,26 @@ def _as_json(settings: Settings, section: runbook.Section, redis_url: str) -> in
     return 1 if error else 0
 
 
-def pages_of(bus: Bus) -> Sequence[Scrape]:
-    """The page of each process that says where it is and answers. Raises BusUnavailable."""
-    ports = sorted({beat.metrics_port for beat in read(bus).values() if beat.state == "running" and beat.metrics_port})
-    found = []
-    for port in ports:
-        try:
-            found.append(Scrape.of(f"http://127.0.0.1:{port}/metrics"))
-        except ScrapeError:
-            continue
-    return found
+def pages_of(bus: Bus, serving_host: str = _LOOPBACK) -> Sequence[Scrape]:
+    """The page of each process that says where it is and answers.
+
+    Where /metrics is served beyond this machine, a service may also be a host of its own name, as a container is.
+    Raises BusUnavailable.
+    """
+    hosts: dict[int, list[str]] = {}
+    for beat in read(bus).values():
+        if beat.state == "running" and beat.metrics_port:
+            known = hosts.setdefault(beat.metrics_port, [_LOOPBACK])
+            known += [beat.service] if serving_host != _LOOPBACK else []
+    return [page for port in sorted(hosts) if (page := _page(hosts[port], port)) is not None]
+
+
+def _page(hosts: Sequence[str], port: int) -> Scrape | None:
+    """What the first of these hosts that answers shows."""
+    for host in hosts:
+        with suppress(ScrapeError):
+            return Scrape.of(f"http://{host}:{port}/metrics")
+    return None
 
 
 def numbers_of(step: str, pages: Sequence[Scrape], bus: Bus) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Each user of the streams' server may do its own work and nothing else: asked of a real server with TLS and ACL."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from bus.access import USERS, acl_file
 from bus.client import RedisBus, open_bus
 from bus.errors import BusError
 from bus.janitor import Janitor
+from bus.messages import ControlEvent
 from bus.protocol import Entry, Group
+from bus.publisher import Publisher
 from tests.bus.secured import Secured, secured_server
 from tests.style_bar import ROOT
 
@@ -117,6 +120,17 @@ def test_a_service_does_all_its_work_through_its_user(server: Secured) -> None:
             executor.dead_letter(Entry(streams.SCORES, "1-1", b"", 1), "risk", "not its own")
     with RedisBus(server.url_of("collector")) as collector:
         Janitor(collector, [streams.book("BTCUSDT")], 1).sweep()
+
+
+def test_a_person_halts_trading_from_the_pipelines_container_too(server: Secured) -> None:
+    """scripts/control.py speaks under `operator:NAME`, where the pipelines' user is what there is."""
+    for user in ("operator", "pipelines"):
+        with RedisBus(server.url_of(user)) as bus:
+            publisher = Publisher(bus, "operator:ann", time.time_ns)
+            event = ControlEvent("HALT", "WARN", "", "", "operator", "operator:ann", time.time_ns(), "", "", user)
+            publisher.publish(streams.CONTROL, event, message_id=f"halt-{user}")
+            publisher.flush()
+            assert any(user.encode() in entry.data for entry in bus.recent(streams.CONTROL, 1))
 
 
 def test_nobody_comes_in_without_password_or_certificate(server: Secured, tmp_path: Path) -> None:

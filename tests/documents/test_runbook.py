@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from bus import streams
 from config.settings import all_knobs
@@ -122,8 +123,16 @@ def test_every_command_is_one_that_can_be_typed(command: str) -> None:
             )
         case ["python", "-m", "live", *services]:
             assert set(services) <= {*SERVICES, "all"}
+        case ["docker", "compose", "--profile", profile, "up", "-d", *services]:
+            assert profile in profiles_of(services)
         case _:
             pytest.fail(f"nobody knows how to check {command}")
+
+
+def profiles_of(names: list[str]) -> set[str]:
+    """The profiles that every one of these services of docker-compose.yml has. Raises KeyError for a strange one."""
+    known = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+    return set.intersection(*(set(known[name]["profiles"]) for name in names))
 
 
 def flags(words: list[str]) -> list[str]:

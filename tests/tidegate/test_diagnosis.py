@@ -68,6 +68,15 @@ def test_pages_that_do_not_answer_are_left_out() -> None:
     assert pages_of(on) == []
 
 
+def test_a_service_that_is_a_host_of_its_own_is_asked_there() -> None:
+    """As in a stack of containers, which serves /metrics beyond loopback; nobody is looked up otherwise."""
+    metrics, on = Metrics(CollectorRegistry()), bus()
+    beat(on, "127.0.0.2", {}, metrics_port=metrics.serve(0, "127.0.0.2"))
+    (page,) = pages_of(on, "0.0.0.0")  # noqa: S104 - what a stack of containers says
+    assert page.value("precision") == 0.0
+    assert pages_of(on) == []
+
+
 def test_without_services_the_steps_are_printed_all_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
