@@ -22,6 +22,8 @@ MAX_NODES: Final = 256
 MAX_CONSTANT: Final = 16_384
 """Elements of a constant outside the trees: the knots of a calibrator."""
 MAX_TREE_NODES: Final = 1_000_000
+MAX_TREE_DEPTH: Final = 1_024
+"""Splits one below the other: onnxruntime walks down a tree by calling itself, and its stack ends."""
 
 OPERATORS: Final = frozenset(
     [("", name) for name in ("Abs", "Add", "Cast", "Constant", "Gather", "Greater", "Identity", "LessOrEqual", "Mul")]
@@ -31,10 +33,16 @@ OPERATORS: Final = frozenset(
 """None of them makes more elements than its inputs have rows times the longest constant."""
 
 _ITEM_BYTES: Final = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}  # by TensorProto.DataType
-_PER_NODE: Final = (
-    "nodes_featureids", "nodes_truenodeids", "nodes_trueleafs", "nodes_falsenodeids", "nodes_falseleafs",
-    "nodes_splits", "nodes_modes",
-)  # fmt: skip
+_DOUBLE, _UINT8, _LIST, _NUMBER = 11, 2, -1, -2
+_TREES: Final[Mapping[str, int]] = {
+    "nodes_featureids": _LIST, "nodes_truenodeids": _LIST, "nodes_trueleafs": _LIST, "nodes_falsenodeids": _LIST,
+    "nodes_falseleafs": _LIST, "nodes_missing_value_tracks_true": _LIST, "nodes_splits": _DOUBLE,
+    "nodes_modes": _UINT8, "leaf_targetids": _LIST, "leaf_weights": _DOUBLE, "tree_roots": _LIST,
+    "n_targets": _NUMBER, "aggregate_function": _NUMBER, "post_transform": _NUMBER,
+}  # fmt: skip
+"""What an ensemble says, and how: onnxruntime takes each in one form alone, and so must we, or we count another."""
+_PER_NODE: Final = tuple(name for name in _TREES if name.startswith("nodes_"))
+_MAY_BE_LEFT_OUT: Final = "nodes_missing_value_tracks_true"
 _MIN_CHILD = 1
 
 
@@ -42,8 +50,8 @@ _MIN_CHILD = 1
 class _Tensor:
     dims: list[int] = field(default_factory=list)
     kind: int = 0
-    raw: int | None = None
-    """Bytes of raw data; None where the elements stand in a field of their own."""
+    raw: memoryview | None = None
+    """Raw data; None where the elements stand in a field of their own."""
 
     @property
     def size(self) -> int:
@@ -164,21 +172,22 @@ def _check_vector(tensor: _Tensor) -> None:
 def _check_tensor(tensor: _Tensor) -> None:
     if any(not 0 <= dim <= 2**31 for dim in tensor.dims):
         raise _Refused(f"a tensor of shape {tensor.dims}")
-    if tensor.raw is not None and tensor.raw != tensor.size * _ITEM_BYTES.get(tensor.kind, 0):
-        raise _Refused(f"a tensor of shape {tensor.dims} with {tensor.raw} bytes of data")
+    if tensor.raw is not None and len(tensor.raw) != tensor.size * _ITEM_BYTES.get(tensor.kind, 0):
+        raise _Refused(f"a tensor of shape {tensor.dims} with {len(tensor.raw)} bytes of data")
 
 
 def _check_trees(attributes: Mapping[str, _Attribute], width: int) -> None:
     """Refuse branches that lead back or nowhere, features a row has not, parts that do not fit each other."""
-    for each in attributes.values():
-        for tensor in each.tensors:
-            _check_tensor(tensor)
+    for name, each in attributes.items():
+        _check_form(name, each)
     nodes, leaves = _length(attributes, "nodes_featureids"), _length(attributes, "leaf_targetids")
     if not 0 < nodes <= MAX_TREE_NODES or not 0 < leaves <= MAX_TREE_NODES:
         raise _Refused(f"trees of {nodes} splits and {leaves} leaves, at most {MAX_TREE_NODES}")
     for name in _PER_NODE:
-        if _length(attributes, name) != nodes:
+        if _length(attributes, name) != nodes and (name != _MAY_BE_LEFT_OUT or name in attributes):
             raise _Refused(f"trees: {name} has {_length(attributes, name)} values for {nodes} splits")
+    if any(attributes["nodes_modes"].tensors[0].raw or b""):
+        raise _Refused("trees: nodes_modes has another comparison than <=")
     if _length(attributes, "leaf_weights") != leaves:
         raise _Refused(f"trees: leaf_weights has {_length(attributes, 'leaf_weights')} values for {leaves} leaves")
     targets = attributes["n_targets"].integer if "n_targets" in attributes else 0
@@ -194,6 +203,34 @@ def _check_trees(attributes: Mapping[str, _Attribute], width: int) -> None:
         _within(ids[is_leaf == 0], nodes, f"nodes_{side}nodeids")
         if (ids - np.arange(nodes) < _MIN_CHILD)[is_leaf == 0].any():
             raise _Refused(f"trees: nodes_{side}nodeids leads back to an earlier split, which could go on for ever")
+    _check_depth(attributes, nodes)
+
+
+def _check_form(name: str, attribute: _Attribute) -> None:
+    form = _TREES.get(name)
+    if form is None:
+        raise _Refused(f"trees: attribute {name!r:.60} is none that a scorer has")
+    for tensor in attribute.tensors:
+        _check_tensor(tensor)
+    found = [(tensor.kind, tensor.raw is not None, len(tensor.dims)) for tensor in attribute.tensors]
+    if found != ([(form, True, 1)] if form > 0 else []) or (attribute.integers and form != _LIST):
+        raise _Refused(f"trees: {name} is given in another form")
+
+
+def _check_depth(attributes: Mapping[str, _Attribute], nodes: int) -> None:
+    """Go down all trees together, whose branches lead on: refuse a split that is reached twice, and one too deep."""
+    sides = [(_array(attributes, f"nodes_{side}nodeids"), _array(attributes, f"nodes_{side}leafs") == 0)
+             for side in ("true", "false")]  # fmt: skip
+    roots = _array(attributes, "tree_roots")
+    reached = np.bincount(np.concatenate([roots, *(ids[is_split] for ids, is_split in sides)]), minlength=nodes)
+    if not roots.size or (reached != 1).any():
+        raise _Refused("trees: not every split is reached once")
+    level = roots
+    for _ in range(MAX_TREE_DEPTH):
+        level = np.concatenate([ids[level][is_split[level]] for ids, is_split in sides])
+        if not level.size:
+            return
+    raise _Refused(f"trees: more than {MAX_TREE_DEPTH} splits one below the other")
 
 
 def _within(values: NDArray[np.int64], limit: int, name: str) -> None:
@@ -243,6 +280,8 @@ def _attribute(content: memoryview) -> _Attribute:
             if found.count > MAX_TREE_NODES:
                 raise _Refused(f"a list of more than {MAX_TREE_NODES} numbers")
         elif number in (5, 10):
+            if found.tensors:  # protobuf would merge two into one that was never looked at as a whole
+                raise _Refused("more than one tensor in an attribute")
             found.tensors.append(_named_tensor(_bytes(value))[1])
         elif number in (6, 11):
             raise _Refused("a graph inside a graph")
@@ -265,7 +304,7 @@ def _named_tensor(content: memoryview) -> tuple[str, _Tensor]:
         elif number == 8:
             name = _text(value)
         elif number == 9:
-            found.raw = len(_bytes(value))
+            found.raw = _bytes(value)
     return name, found
 
 

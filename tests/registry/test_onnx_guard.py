@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from registry import onnx_guard
 from registry.errors import BadGraph
-from registry.onnx_guard import MAX_CONSTANT, MAX_NODES, refuse_hostile
+from registry.onnx_guard import MAX_CONSTANT, MAX_NODES, MAX_TREE_DEPTH, refuse_hostile
 from tests.registry.graphs import forest_graph, serialized
 
 _WIDTH = 5
@@ -80,6 +80,65 @@ def _function(model: onnx.ModelProto) -> None:
     model.functions.append(helper.make_function("ours", "f", ["x"], ["y"], [node], [helper.make_opsetid("", 21)]))
 
 
+def _two_forms(model: onnx.ModelProto) -> None:
+    """The length is that of the tensor, and onnxruntime would take the list."""
+    ids = _attribute(_trees(model), "nodes_featureids")
+    ids.t.CopyFrom(numpy_helper.from_array(np.zeros(len(ids.ints), np.int64)))
+    del ids.ints[1:]
+
+
+def _member(model: onnx.ModelProto) -> None:
+    modes = _attribute(_trees(model), "nodes_modes")
+    modes.t.CopyFrom(numpy_helper.from_array(np.full(modes.t.dims[0], 6, np.uint8)))
+
+
+def _membership_values(model: onnx.ModelProto) -> None:
+    _trees(model).attribute.append(helper.make_attribute("membership_values", numpy_helper.from_array(np.zeros(1))))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A message within a message, as protobuf writes it."""
+    size, rest = b"", len(content)
+    while rest >= 0x80:
+        size, rest = size + bytes([rest & 0x7F | 0x80]), rest >> 7
+    return bytes([number << 3 | 2]) + size + bytes([rest]) + content
+
+
+def _in_two_parts() -> bytes:
+    """A row that protobuf makes a column of: its second part says one more dimension and no data."""
+    row = numpy_helper.from_array(np.zeros(MAX_CONSTANT, np.float32))
+    parts = (row.SerializeToString(), TensorProto(dims=[1]).SerializeToString())
+    attribute = _field(1, b"value") + b"".join(_field(5, part) for part in parts)
+    model = _field(7, _field(1, _field(2, b"c") + _field(4, b"Constant") + _field(5, attribute)))
+    assert list(onnx.load_from_string(model).graph.node[0].attribute[0].t.dims) == [MAX_CONSTANT, 1]
+    return model
+
+
+def _grown(splits: int, true_ids: list[int]) -> bytes:
+    """One tree, with the true branches to these splits; the last of them, and every false branch, ends in the leaf."""
+
+    def put(model: onnx.ModelProto) -> None:
+        for attribute in _trees(model).attribute:
+            if attribute.name.startswith("nodes_") and attribute.ints:
+                attribute.ints[:] = [0] * splits
+        trees = _trees(model)
+        _attribute(trees, "nodes_truenodeids").ints[:] = true_ids
+        _attribute(trees, "nodes_trueleafs").ints[:] = [0] * (splits - 1) + [1]
+        _attribute(trees, "nodes_falseleafs").ints[:] = [1] * splits
+        _attribute(trees, "nodes_splits").t.CopyFrom(numpy_helper.from_array(np.zeros(splits)))
+        _attribute(trees, "nodes_modes").t.CopyFrom(numpy_helper.from_array(np.zeros(splits, np.uint8)))
+        _attribute(trees, "leaf_weights").t.CopyFrom(numpy_helper.from_array(np.zeros(1)))
+        _attribute(trees, "leaf_targetids").ints[:] = [0]
+        _attribute(trees, "tree_roots").ints[:] = [0]
+
+    return _changed(put)
+
+
+def _stairs(splits: int) -> bytes:
+    """A tree that only goes down: at 300,000 splits onnxruntime's stack is used up, and the process with it."""
+    return _grown(splits, [*range(1, splits), 0])
+
+
 _HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "custom operator": (lambda: _node("Evil", ["features"], ["e"], "com.evil"), "com.evil.'Evil' is none"),
     "operator that unfolds": (lambda: _node("ConstantOfShape", ["features"], ["e"]), "ConstantOfShape' is none"),
@@ -116,6 +175,13 @@ _HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "feature below 0": (lambda: _with("nodes_featureids", lambda ids: [-1, *ids[1:]]), "runs from -1"),
     "leaf that is not there": (lambda: _with("nodes_truenodeids", lambda ids: [10**6] * len(ids)), "runs from"),
     "too few branches": (lambda: _with("nodes_falsenodeids", lambda ids: ids[1:]), "values for"),
+    "branches of one length and a tensor of another": (lambda: _changed(_two_forms), "in another form"),
+    "membership": (lambda: _changed(_member), "nodes_modes has another comparison"),
+    "attribute that no scorer has": (lambda: _changed(_membership_values), "'membership_values' is none"),
+    "constant in two parts": (_in_two_parts, "more than one tensor"),
+    "endless stairs": (lambda: _stairs(MAX_TREE_DEPTH + 1), "more than 1024 splits one below the other"),
+    "split that is reached twice": (lambda: _grown(4, [2, 2, 3, 0]), "not every split is reached once"),
+    "no root": (lambda: _with("tree_roots", lambda _: []), "not every split is reached once"),
     "root that is not there": (lambda: _with("tree_roots", lambda roots: [*roots[1:], 10**9]), "tree_roots runs"),
     "target that is not there": (lambda: _with("leaf_targetids", lambda ids: [7, *ids[1:]]), "leaf_targetids runs"),
 }
@@ -132,6 +198,7 @@ def test_a_hostile_graph_is_refused(kind: str) -> None:
 def test_what_the_exporter_writes_is_let_through() -> None:
     """Otherwise every refusal above would be worth nothing."""
     refuse_hostile(_GOOD, _WIDTH, "model.onnx")
+    refuse_hostile(_stairs(MAX_TREE_DEPTH), _WIDTH, "model.onnx")
 
 
 def test_a_huge_model_is_not_walked(monkeypatch: pytest.MonkeyPatch) -> None:
