@@ -247,6 +247,7 @@ class AiScorer:
             if event.at_ns < self._started_ns:  # an earlier run's: it holds until a verdict is heard
                 self._judge.remember(is_silent=event.event == "HALT")
                 self._is_unjudged = self._judge.is_silent
+                self._parts.metrics.canary_unjudged.set(self._is_unjudged)
                 self._roll()
             return
         is_fence = event.event == "ROLLBACK" or (event.event == "HALT" and event.route == "canary")

@@ -137,8 +137,10 @@ def test_a_scorer_that_is_started_again_does_not_give_it_back(scene: Scene) -> N
     scene.pass_seconds(PATIENCE + 1.0)
     scene.die("ai_scorer")
     scene.pass_seconds(1.0)
+    scene.stage.metrics.canary_unjudged.set(0)  # a new process begins with no figure
     scene.scorer()
     assert scene.route() == "paper"
+    assert scene.metric("canary_unjudged") == 1.0
     scene.risk()
     scene.pass_seconds(3.0)
     assert scene.route() == "canary"
