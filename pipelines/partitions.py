@@ -11,10 +11,13 @@ from datetime import date, timedelta
 import dagster as dg
 
 from archive.layout import day_bounds_ns
+from pipelines.errors import PipelineError
 
 DAY, SYMBOL = "day", "symbol"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 """Run tags of Dagster's: the first and the last cell of a rectangle of days and symbols."""
+_CELL = "dagster/partition/"
+"""How Dagster's tags of a run for one cell begin."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,7 +62,19 @@ def cell(key: str) -> Cell:
 
 
 def cells(context: dg.AssetExecutionContext) -> list[Cell]:
-    """The cells this run was asked for, in time order, whether it was asked for one or for a range."""
+    """The cells this run was asked for, in time order, whether it was asked for one or for a range.
+
+    Raises:
+        PipelineError: Dagster would make less than was asked for. For a job launched over several cells from its page
+            it writes the first cell's tags beside the range, makes that cell alone, and calls the others made.
+    """
+    tags = context.run.tags
+    if f"{_CELL}{DAY}" in tags and tags.get(RANGE_START) != tags.get(RANGE_END):
+        raise PipelineError(
+            f"this run was asked for {tags[RANGE_START]} to {tags[RANGE_END]}, but Dagster gives a job launched over "
+            f"several partitions the first one only; launch them one by one, or select the assets in the lineage and "
+            f"materialize those"
+        )
     return sorted(cell(str(key)) for key in context.partition_keys)
 
 

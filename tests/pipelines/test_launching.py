@@ -69,6 +69,16 @@ def test_a_launch_works_on_its_cells_alone_and_counts_its_time(tmp_path: Path, i
     assert 0 < sum(workspace.progress.body_seconds.values()) < runs.run_seconds
 
 
+def test_a_run_of_which_dagster_would_leave_cells_out_is_refused(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    """The tags of a job launched over several cells from its page name the first of them beside the range."""
+    workspace = bench(tmp_path)
+    first = {"dagster/partition/day": CELLS[0].day.isoformat(), "dagster/partition/symbol": CELLS[0].symbol}
+    failure = launcher(workspace, instance).launch("ingest_job", ["market_data"], CELLS[:2], first)
+    assert f"this run was asked for {CELLS[0].key} to {CELLS[1].key}" in failure
+    assert "launch them one by one" in failure
+    assert workspace.lake.partitions(BOOK) == []
+
+
 def test_a_run_while_another_writes_fails_with_the_reason(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     """The failed run tells who is writing and what to do; the other block still runs."""
     workspace = bench(tmp_path)
