@@ -3,6 +3,7 @@
 LiveError
 ├── FrameRefused        a frame of a venue that cannot be taken
 │   └── SubscriptionRefused   the venue does not give us a stream
+├── AnswerRefused       what a venue says of an order, a trade or our money cannot be
 ├── OffGrid             a price or size of a venue is no whole number of the symbol's steps
 ├── ModelRefused        a bundle of the mirror that may not score
 ├── FeedRefused         what the collector shall listen to cannot be: no recording, a venue we have no sockets for
@@ -39,6 +40,10 @@ class FrameRefused(LiveError):
 
 class SubscriptionRefused(FrameRefused):
     """The venue does not give us a stream that we asked for."""
+
+
+class AnswerRefused(LiveError):
+    """What a venue says of an order, a trade or our money cannot be, so nobody is told of it as if it were."""
 
 
 class OffGrid(LiveError):

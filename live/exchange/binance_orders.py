@@ -13,6 +13,7 @@ from live.exchange.venue_facts import (
     VenuePosition,
     VenueTrade,
     fee_of,
+    finite,
     milliseconds_to_ns,
     optional_price,
     price_text,
@@ -120,7 +121,8 @@ class BinanceOrders:
 
     def read_balance(self, document: Any) -> float:
         """What can be bound as margin."""
-        return sum(float(each["availableBalance"]) for each in document if each["asset"] == _QUOTE)
+        found = sum(float(each["availableBalance"]) for each in document if each["asset"] == _QUOTE)
+        return finite("availableBalance", found)
 
 
 def _order(symbol: Symbol, entry: Any) -> VenueOrder:

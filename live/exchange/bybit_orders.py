@@ -16,6 +16,7 @@ from live.exchange.venue_facts import (
     VenueOrder,
     VenuePosition,
     VenueTrade,
+    finite,
     milliseconds_to_ns,
     optional_price,
     price_text,
@@ -136,7 +137,8 @@ class BybitOrders:
 
     def read_balance(self, document: Any) -> float:
         """What can be bound as margin, in USD."""
-        return sum(optional_price(each.get("totalAvailableBalance")) for each in document["result"]["list"])
+        found = sum(optional_price(each.get("totalAvailableBalance")) for each in document["result"]["list"])
+        return finite("totalAvailableBalance", found)
 
 
 def _order(symbol: Symbol, entry: Any) -> VenueOrder:

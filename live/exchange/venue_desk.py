@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from live.clock import Clock
+from live.errors import AnswerRefused
 from live.exchange.outcomes import DONE, Outcome, Reply, classify
 from live.exchange.protocol import (
     Accepted,
@@ -36,6 +37,8 @@ from market.symbols import Symbol
 
 _CLOCK_SYNC_NS = 30_000_000_000
 _IDS_KEPT = 4_096
+_SHOWN = 200
+"""Signs of what a venue said that a trouble quotes."""
 _PATIENCE_LOOKS = 20
 """Looks at an order that does not show, or not with all its fills, before that is told as trouble."""
 
@@ -96,7 +99,7 @@ class VenueDesk:
             reason = f"internal_{type(error).__name__}"
             if isinstance(request, Place | Cancel):
                 self._tell(Unknown(request.client_id, request.symbol, reason, is_cancel=isinstance(request, Cancel)))
-            self._trouble(f"{type(request).__name__}: {reason}: {error}", "CRIT")
+            self._trouble(f"{type(request).__name__}: {reason}: {str(error)[:_SHOWN]}", "CRIT")
 
     def look(self) -> None:
         """Ask for what stands and tell what has become of it; asks nothing when nothing stands."""
@@ -113,7 +116,7 @@ class VenueDesk:
         except _Failed as failed:
             self._trouble(f"look_{failed.outcome.reason}", "WARN")
         except Exception as error:  # as in handle
-            self._trouble(f"look: internal_{type(error).__name__}: {error}", "CRIT")
+            self._trouble(f"look: internal_{type(error).__name__}: {str(error)[:_SHOWN]}", "CRIT")
 
     def _dispatch(self, request: Request) -> None:
         match request:
@@ -150,7 +153,10 @@ class VenueDesk:
             else:
                 self._stand(order)
         elif outcome.kind == "done":
-            self._stand(self._dialect.read_placed(self._symbol, place, document))
+            order = self._dialect.read_placed(self._symbol, place, document)
+            if order.client_id != client_id:
+                raise AnswerRefused(f"the answer to placing {client_id} is of {order.client_id[:_SHOWN]!r}")
+            self._stand(order)
             if self._dialect.acknowledges_only and place.time_in_force == "IOC":
                 self._look_at(client_id)
         else:
@@ -176,6 +182,8 @@ class VenueDesk:
             self._look_at(client_id)
         else:
             for order in self._dialect.read_orders(self._symbol, document):
+                if order.client_id != client_id:
+                    raise AnswerRefused(f"the answer to canceling {client_id} is of {order.client_id[:_SHOWN]!r}")
                 self._settle(self._keep(order), order)
 
     def _query(self, query: Query) -> None:

@@ -1,14 +1,24 @@
-"""What a venue's REST interface says, in our units, and what a venue's dialect must be able to ask and to read."""
+"""What a venue's REST interface says, in our units, and what a venue's dialect must be able to ask and to read.
 
+What goes on from here is journaled and counted as money: ids are text, numbers finite and within int64, whatever the
+answer held. Anything else raises AnswerRefused.
+"""
+
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 
+from live.errors import AnswerRefused
 from live.exchange.outcomes import Venue
 from live.exchange.protocol import Place
 from live.exchange.rate_budget import Limit
 from market.symbols import Symbol
+
+_BEYOND = 2**63
+_SHOWN = 80
+"""Signs of a value that a refusal quotes."""
 
 OrderState = Literal["open", "filled", "canceled", "expired", "rejected"]
 
@@ -35,6 +45,12 @@ class VenueOrder:
     reason: str
     updated_ns: int
 
+    def __post_init__(self) -> None:
+        """Raise AnswerRefused for what no order has."""
+        _texts(client_id=self.client_id, venue_id=self.venue_id, reason=self.reason)
+        _counts(0, price_ticks=self.price_ticks, size_lots=self.size_lots, filled_lots=self.filled_lots)
+        _counts(0, updated_ns=self.updated_ns)
+
 
 @dataclass(frozen=True, slots=True)
 class VenueTrade:
@@ -51,13 +67,27 @@ class VenueTrade:
     exchange_ns: int
     is_forced: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise AnswerRefused for what no trade has: one without a price or a size would be a gift."""
+        _texts(trade_id=self.trade_id, venue_order_id=self.venue_order_id, client_id=self.client_id)
+        _counts(1, price_ticks=self.price_ticks, size_lots=self.size_lots)
+        _counts(0, exchange_ns=self.exchange_ns)
+        finite("fee_quote", self.fee_quote)
 
-class VenuePosition(NamedTuple):
+
+@dataclass(frozen=True, slots=True)
+class VenuePosition:
     """Signed lots; prices in quote units, 0 where there is none."""
 
     lots: int
     entry_price: float
     liquidation_price: float
+
+    def __post_init__(self) -> None:
+        """Raise AnswerRefused for what no position has."""
+        _counts(0, lots=abs(self.lots))
+        finite("entry_price", self.entry_price)
+        finite("liquidation_price", self.liquidation_price)
 
 
 class Dialect(Protocol):
@@ -160,3 +190,23 @@ def milliseconds_to_ns(text: Any) -> int:
 def optional_price(text: Any) -> float:
     """A price that may be absent, empty or 0."""
     return float(text) if text not in (None, "") else 0.0
+
+
+def finite(name: str, value: float) -> float:
+    """The value, unless it is infinite or no number at all. Raises AnswerRefused."""
+    if not math.isfinite(value):
+        raise AnswerRefused(f"{name}: wanted a finite number, found {value!r}")
+    return value
+
+
+def _texts(**fields: Any) -> None:
+    for name, value in fields.items():
+        if not isinstance(value, str):
+            raise AnswerRefused(f"{name}: wanted text, found {repr(value)[:_SHOWN]}")
+
+
+def _counts(least: int, **fields: int) -> None:
+    for name, value in fields.items():
+        if not least <= value < _BEYOND:
+            found = value if value.bit_length() < 99 else f"a number of {value.bit_length()} bits"
+            raise AnswerRefused(f"{name}: wanted {least} or more and less than 2^63, found {found}")

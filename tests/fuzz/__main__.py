@@ -17,7 +17,7 @@ from tests.fuzz import decoders
 from tests.fuzz.changing import changed
 
 _FOUND = Path("var/fuzz")
-_INSTRUMENTED = ["bus", "registry", "config", "live.exchange.binance", "live.exchange.bybit", "market.wire"]
+_INSTRUMENTED = ["bus", "registry", "config", "live.exchange", "archive.sources", "market.wire"]
 _LONGEST = 8_192
 
 

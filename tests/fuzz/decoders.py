@@ -43,7 +43,7 @@ from registry.rollout import ROLLOUT_FILE
 from registry.signing import SIGNATURE_FILE, Trust, new_key
 from tests.archive.sources.made import TABLE
 from tests.bus.samples import alert, trade
-from tests.fuzz import recordings
+from tests.fuzz import answers, recordings
 from tests.live.mirrors import candidate
 from tests.registry.graphs import Forest, card, forest_graph, written
 
@@ -283,6 +283,7 @@ DECODERS: tuple[Decoder, ...] = (
     Decoder("heartbeat", _beats, _read_beat, (), 80_000),
     Decoder("binance-frame", _binance, _read_binance, _VENUE, 150_000),
     Decoder("bybit-frame", _bybit, _read_bybit, _VENUE, 150_000),
+    Decoder("order-answers", answers.seeds, answers.read, (), 60_000),
     Decoder("exchange-filters", recordings.filters, recordings.read_filters_of, (MarketError,), 60_000),
     Decoder("onnx-graph", _graphs, _read_graph, (RegistryError,), 40_000),
     Decoder("golden-npz", lambda: [(_bundle() / "golden.npz").read_bytes()], read_golden, (ValueError,), 30_000),
@@ -293,5 +294,5 @@ DECODERS: tuple[Decoder, ...] = (
     Decoder("signature", _signatures, _read_signature, (RegistryError,), 20_000),
     Decoder("configuration", _configurations, _read_configuration, (SettingsError,), 3_000, few=15),
     Decoder("variable", _variables, _read_variable, (SettingsError,), 5_000, few=40),
-    Decoder("recording", _recording_seeds, _read_recording, (ArchiveError, MarketError), 5_000, few=40),
+    Decoder("recording", _recording_seeds, _read_recording, (ArchiveError, MarketError), 40_000, few=40),
 )
