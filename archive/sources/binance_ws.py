@@ -158,7 +158,15 @@ class _Feed:
         elif trade := binance_trade(payload, self._symbol, local_ns):
             self._replay.trade(trade)
         else:
-            self._replay.skip_trade(payload["t"])
+            self._replay.skip_trade(_print_id(payload))
+
+
+def _print_id(payload: Frame) -> int:
+    """The id of a print that makes no trade, which therefore nobody else has looked at."""
+    found = payload.get("a" if payload["e"] == "aggTrade" else "t")
+    if type(found) is not int or not 0 <= found < 2**63:
+        raise BadEvent(f"trade: wanted a whole number as its id, found {found!r}")
+    return found
 
 
 def _parsed(line: bytes) -> tuple[int, Frame]:

@@ -87,7 +87,10 @@ def _open(path: Path, names: Sequence[str]) -> _Text:
             line = stream.readline()
     else:
         line = content.partition(b"\n")[0]
-    found = next(csv.reader([line.decode("utf-8-sig", "replace").strip()]), [])
+    try:
+        found = next(csv.reader([line.decode("utf-8-sig", "replace").strip()]), [])
+    except csv.Error as error:  # lines that end as on no machine of today, or a first line without an end
+        raise unreadable(path, "a CSV file", error) from error
     if not found:
         raise unreadable(path, "a CSV file", "no first line")
     if names and found[0][:1].isdigit():

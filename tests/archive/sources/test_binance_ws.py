@@ -178,6 +178,8 @@ def test_trades_are_read_with_their_aggressor_and_checked_for_holes(tmp_path: Pa
         f"{at(2)} " + json.dumps(streamed(depth(12, 11, 10, _ms(2)))),
         f"{at(2)} " + json.dumps(streamed(depth(12, 12, 11, _ms(2), b=[["-1", "1"]]))),
         f"{at(2)} " + json.dumps(streamed(print_of(1, _ms(2), q="0"))),
+        f"{at(2)} " + json.dumps(streamed(print_of(1, _ms(2), X="INSURANCE_FUND") | {"t": "one"})),
+        f"{at(2)} " + json.dumps(streamed({"e": "trade", "s": "BTCUSDT", "X": "ADL"})),
     ],
 )
 def test_a_broken_line_is_counted_not_a_crash(tmp_path: Path, line: str) -> None:

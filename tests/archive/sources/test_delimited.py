@@ -59,13 +59,15 @@ def test_a_header_alone_has_no_rows(tmp_path: Path) -> None:
 
 
 def test_what_is_no_csv_is_refused(tmp_path: Path) -> None:
-    """Empty, not gzip, not zip, a zip of two files: each names the file."""
+    """Empty, not gzip, not zip, a zip of two files, lines that end in a lone CR: each names the file."""
     (tmp_path / "fake.csv.gz").write_bytes(b"not gzip at all")
     (tmp_path / "fake.zip").write_bytes(b"not a zip")
     with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
         archive.writestr("a.csv", "n\n1\n")
         archive.writestr("b.csv", "n\n1\n")
     write(tmp_path / "empty.csv", "")
-    for name, found in (("fake.csv.gz", "gzip"), ("fake.zip", "zip"), ("two.zip", "2 CSV"), ("empty.csv", "no first")):
+    (tmp_path / "old.csv").write_bytes(b"n,x\r1,2\r")
+    told = {"fake.csv.gz": "gzip", "fake.zip": "zip", "two.zip": "2 CSV", "empty.csv": "no first", "old.csv": "new-line"}
+    for name, found in told.items():
         with pytest.raises(SourceError, match=rf"{name}: wanted.*{found}"):
             read_csv(tmp_path / name, {"n": "int"}, Defects())
