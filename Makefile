@@ -16,7 +16,7 @@ export GIT_PYTHON_REFRESH := quiet
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test simulate check bench fuzz soak stack image docs lock clean
+.PHONY: help setup demo up test simulate check bench fuzz soak stack image docs pictures lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -63,6 +63,9 @@ docs: $(READY) ## write the configuration, metrics and command-line pages from t
 	$(BIN)/python -m config.reference > docs/configuration.md
 	$(BIN)/python -m monitoring.reference > docs/metrics.md
 	$(BIN)/python -m tidegate.command_reference > docs/command-line.md
+
+pictures: $(READY) ## make the pictures of the docs anew, by the browser test
+	$(BIN)/python -m tests.journeys.browser
 
 lock: $(READY) ## move requirements.lock to what pyproject.toml asks for; ARGS=--upgrade takes the newest
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -44,7 +44,10 @@ WAYS: Final = (
     # Looked at.
     Way(r"make [a-z]+", "tests of their own run what targets run; the Makefile has each"),
     Way(r"python -m live( \w+)+", "runs until it is stopped: tests/journeys/live start every service"),
-    Way(r"python -m tidegate (demo|up)\b", "minutes: tests/journeys/test_demo_command.py and test_webserver.py"),
+    Way(
+        r"python -m tidegate (demo|up)\b",
+        "minutes: tests/journeys/test_demo_command.py and tests/journeys/browser/test_pages.py",
+    ),
     Way(r"python -m tidegate drill [a-z-]+$", "its own market and processes: tests/drills/test_every_drill.py"),
     Way(r"python -m tidegate (promote|rollback|rollout|release)\b", "moves a version: the drill `operations` does"),
     Way(r"python -m tidegate (retrain|audit (replay|why-changed))\b", "trainings: tests/tidegate and tests/journeys"),

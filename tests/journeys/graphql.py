@@ -2,32 +2,13 @@
 
 import json
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 _CODE = {"repositoryName": "__repository__", "repositoryLocationName": "tidegate"}
 _WRONG = "... on PythonError { message }"
 _ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
-
-_LAUNCH = f"""
-mutation Launch($params: ExecutionParams!) {{
-  launchPipelineExecution(executionParams: $params) {{
-    __typename ... on LaunchRunSuccess {{ run {{ runId }} }} {_WRONG}
-  }}
-}}"""
-
-_BACKFILL = f"""
-mutation Backfill($params: LaunchBackfillParams!) {{
-  launchPartitionBackfill(backfillParams: $params) {{
-    __typename ... on LaunchBackfillSuccess {{ backfillId }} {_WRONG}
-  }}
-}}"""
-
-_START_SENSOR = f"""
-mutation Start($sensor: SensorSelector!) {{
-  startSensor(sensorSelector: $sensor) {{ __typename ... on Sensor {{ name }} {_WRONG} }}
-}}"""
 
 _RUN = """
 query Run($id: ID!) {
@@ -46,11 +27,6 @@ query Run($id: ID!) {
     }
   }
 }"""
-
-_BACKFILL_STATE = f"""
-query State($id: String!) {{
-  partitionBackfillOrError(backfillId: $id) {{ __typename ... on PartitionBackfill {{ status }} {_WRONG} }}
-}}"""
 
 _RUNS = """
 query Runs($tags: [ExecutionTag!]) {
@@ -104,37 +80,10 @@ class Webserver:
 
     url: str
 
-    def launch(self, job: str, partition: str) -> str:
-        """Launch a job for one partition ``day|symbol`` and return the run's id; a daemon then starts it."""
-        day, symbol = partition.split("|")
-        tags = {"dagster/partition": partition, "dagster/partition/day": day, "dagster/partition/symbol": symbol}
-        params = {
-            "selector": _CODE | {"jobName": job},
-            "mode": "default",
-            "runConfigData": {},
-            "executionMetadata": {"tags": _tags(tags)},
-        }
-        return str(self._ask(_LAUNCH, params=params)["run"]["runId"])
-
-    def backfill(self, assets: Sequence[str], partitions: Sequence[str], tags: Mapping[str, str]) -> str:
-        """Launch a backfill of these partitions of these assets and return its id."""
-        selection = [{"path": [name]} for name in assets]
-        params = {"assetSelection": selection, "partitionNames": list(partitions), "tags": _tags(tags)}
-        return str(self._ask(_BACKFILL, params=params)["backfillId"])
-
     def ended_run(self, run_id: str) -> Run | None:
         """Return the run once it has ended, until then None."""
         found = self._ask(_RUN, id=run_id)
         return _run(found) if found["status"] in _ENDED else None
-
-    def ended_backfill(self, backfill_id: str) -> str | None:
-        """Return how a backfill ended, until then None."""
-        status = str(self._ask(_BACKFILL_STATE, id=backfill_id)["status"])
-        return status if status.startswith(("COMPLETED", "FAILED", "CANCELED")) else None
-
-    def runs_of(self, backfill_id: str) -> list[str]:
-        """Return the ids of a backfill's runs."""
-        return self.runs_with({"dagster/backfill": backfill_id})
 
     def runs_with(self, tags: Mapping[str, str]) -> list[str]:
         """Return the ids of the runs that have all these tags."""
@@ -145,10 +94,6 @@ class Webserver:
         events = self._ask(_METADATA, id=run_id)["eventConnection"]["events"]
         entries = [entry for event in events for entry in event.get("metadataEntries", [])]
         return {entry["label"]: entry.get("text") or entry.get("mdStr") or "" for entry in entries}
-
-    def start_sensor(self, name: str) -> None:
-        """Switch a sensor on."""
-        self._ask(_START_SENSOR, sensor=_CODE | {"sensorName": name})
 
     def finished_tick(self, sensor: str) -> dict[str, Any] | None:
         """Return the sensor's newest finished tick, until there is one None."""
