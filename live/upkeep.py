@@ -21,7 +21,7 @@ class Upkeep:
 
     `metrics_port` is shown in the heartbeats. `sweep` is the janitor's pass, run every few seconds where it is given.
     `instance` names a service among those that share its work: heartbeats tell them apart, this process's own metrics
-    need not.
+    need not. `expected` are those whose heartbeats are missed from the start.
     """
 
     def __init__(
@@ -34,11 +34,12 @@ class Upkeep:
         metrics_port: int = 0,
         sweep: Callable[[], object] | None = None,
         instance: Callable[[str], str] = str,
+        expected: Sequence[str] = EXPECTED,
     ) -> None:
         self._bus, self._clock, self._metrics, self._log = bus, clock, metrics, log
         self._metrics_port = metrics_port
         self._sweep = sweep
-        self._instance = instance
+        self._instance, self._expected = instance, expected
         self._services: Sequence[Service] = ()
         self._groups: Sequence[tuple[str, str]] = ()
         self._started_ns = 0
@@ -51,7 +52,7 @@ class Upkeep:
         self._services, self._groups = services, groups
         self._started_ns = self._clock.wall_ns()
         # Who was never heard is as old as we are: nobody's silence is hidden by his never having come.
-        self._seen_ns = dict.fromkeys(EXPECTED, self._started_ns)
+        self._seen_ns = dict.fromkeys(self._expected, self._started_ns)
         self._say("running")
         self._ages()
 

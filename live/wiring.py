@@ -18,7 +18,7 @@ from live.exchange.protocol import Exchange
 from live.host import Host
 from live.logs import Log
 from live.service import Parts, Service
-from live.shards import Shards
+from live.shards import Shards, instances
 from live.upkeep import Upkeep
 from market.symbols import Symbol, SymbolTable
 from monitoring import processes
@@ -66,6 +66,7 @@ def build(names: Sequence[str], around: Surroundings, clock: Clock | None = None
     upkeep = Upkeep(
         around.bus, machine, around.metrics, log,
         metrics_port=around.metrics_port, sweep=sweep, instance=shards.instance,
+        expected=instances(processes.EXPECTED, settings),
     )  # fmt: skip
     host = Host(
         name, around.bus, clock, around.metrics, log, settings, machine=machine, waker=around.waker, upkeep=upkeep

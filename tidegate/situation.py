@@ -89,16 +89,26 @@ class Snapshot:
 
     def status_of(self, service: str) -> Mapping[str, Any]:
         """What a service said of itself; empty when it is not there."""
-        for row in self.services:
-            if row.name == service and row.beat and row.verdict in ("ready", "not ready"):
-                return row.beat.status
-        return {}
+        return next(iter(self.statuses_of(service)), {})
+
+    def statuses_of(self, service: str) -> Sequence[Mapping[str, Any]]:
+        """What every share of a service said of itself, as far as they are there."""
+        return [
+            row.beat.status
+            for row in self.services
+            if row.name.partition(":")[0] == service and row.beat and row.verdict in ("ready", "not ready")
+        ]
 
 
-def look(bus: Bus, address: str, now_ns: int, mirror: Path | None = None) -> Snapshot:
-    """Gather everything from the bus at an address, and from the journal in a mirror. Raises BusUnavailable."""
+def look(
+    bus: Bus, address: str, now_ns: int, mirror: Path | None = None, services: Sequence[str] = SERVICES
+) -> Snapshot:
+    """Gather everything from the bus at an address, and from the journal in a mirror. Raises BusUnavailable.
+
+    `services` are those that are to be there (`live.shards.instances`).
+    """
     beats = read(bus)
-    rows = [_row(name, beats.get(name), now_ns) for name in SERVICES]
+    rows = [_row(name, beats.get(name), now_ns) for name in services]
     groups = sorted({(stream, group) for row in rows if row.beat for stream, group in row.beat.groups})
     return Snapshot(
         at_ns=now_ns,

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from rich.live import Live
 from bus.client import RedisBus
 from bus.errors import BusError
 from config.settings import Settings
+from live.shards import instances
 from tidegate.complaint import complain
-from tidegate.situation import Snapshot, look
+from tidegate.situation import SERVICES, Snapshot, look
 from tidegate.status_view import view
 from tidegate.streams import NoStreams, opened
 
@@ -22,11 +23,12 @@ from tidegate.streams import NoStreams, opened
 def run(settings: Settings, url: str, *, watch: bool, as_json: bool) -> int:
     """Show it once, or every second until Ctrl-C; returns 0 when everything that trades is ready, else 1."""
     console, mirror = Console(highlight=False), Path(settings.registry.mirror)
+    services = instances(SERVICES, settings)
     try:
         with opened(settings, url) as bus:
             if watch and not as_json:
-                return _watch(console, bus, mirror)
-            snapshot = look(bus, bus.address, time.time_ns(), mirror)
+                return _watch(console, bus, mirror, services)
+            snapshot = look(bus, bus.address, time.time_ns(), mirror, services)
     except (NoStreams, BusError) as error:
         if as_json:
             console.print_json(json.dumps({"error": str(error)}))
@@ -49,8 +51,8 @@ def as_plain(snapshot: Snapshot) -> Mapping[str, Any]:
     return dict(plain)
 
 
-def _watch(console: Console, bus: RedisBus, mirror: Path) -> int:
-    snapshot = look(bus, bus.address, time.time_ns(), mirror)
+def _watch(console: Console, bus: RedisBus, mirror: Path, services: Sequence[str]) -> int:
+    snapshot = look(bus, bus.address, time.time_ns(), mirror, services)
     try:
         with Live(
             view(snapshot, console.width), console=console, screen=console.is_terminal, auto_refresh=False
@@ -58,7 +60,7 @@ def _watch(console: Console, bus: RedisBus, mirror: Path) -> int:
             while True:
                 time.sleep(1.0)
                 try:
-                    snapshot = look(bus, bus.address, time.time_ns(), mirror)
+                    snapshot = look(bus, bus.address, time.time_ns(), mirror, services)
                 except BusError as error:
                     live.update(f"the streams are away: {error}", refresh=True)
                     continue

@@ -80,7 +80,7 @@ def _says(row: ServiceRow) -> str:
     status = row.beat.status
     if error := status.get("error"):
         return str(error)
-    match row.name:
+    match row.name.partition(":")[0]:
         case "collector":
             books = _mapping(status.get("books"))
             live = sum(_mapping(book).get("state") == "live" for book in books.values())
@@ -106,8 +106,8 @@ def _says(row: ServiceRow) -> str:
 
 
 def _markets(snapshot: Snapshot) -> Table | None:
-    books = _mapping(snapshot.status_of("collector").get("books"))
-    engine = _mapping(snapshot.status_of("signal_engine").get("symbols"))
+    books = {k: v for each in snapshot.statuses_of("collector") for k, v in _mapping(each.get("books")).items()}
+    engine = {k: v for each in snapshot.statuses_of("signal_engine") for k, v in _mapping(each.get("symbols")).items()}
     executor = snapshot.status_of("executor")
     positions = _mapping(executor.get("positions"))
     names = sorted({*books, *engine, *_mapping(executor.get("books"))})

@@ -21,8 +21,11 @@ from bus.errors import BusError
 from bus.heartbeats import read
 from bus.messages import Approval, Candidate, Outcome, Report, Score
 from bus.protocol import Bus
-from bus.streams import APPROVED, CANDIDATES, OUTCOMES, REPORTS, SCORES
+from bus.streams import APPROVED, OUTCOMES, REPORTS, SCORES, shard_of
+from bus.streams import candidates as candidates_of
 from config.settings import Settings
+from live.handing import SIGNAL_ENGINE
+from live.shards import named
 from tidegate.complaint import complain
 from tidegate.streams import NoStreams, opened
 from tidegate.wording import age, clock_time
@@ -68,9 +71,9 @@ class Answer:
     lines: Sequence[Line] = field(default=())
 
 
-def look(bus: Bus, symbol: str, seconds: float) -> Answer:
-    """Gather what the streams hold of a symbol. Raises BusUnavailable."""
-    candidates, scores = _read(bus, CANDIDATES, Candidate), _read(bus, SCORES, Score)
+def look(bus: Bus, symbol: str, seconds: float, share: int = 0) -> Answer:
+    """Gather what the streams hold of a symbol, which belongs to this share of them. Raises BusUnavailable."""
+    candidates, scores = _read(bus, candidates_of(share), Candidate), _read(bus, SCORES, Score)
     approvals, reports = _read(bus, APPROVED, Approval), _read(bus, REPORTS, Report)
     outcomes = _read(bus, OUTCOMES, Outcome)
     times = [each.t_ns for each in candidates] + [each.t_ns for each in scores] + [each.local_ns for each in reports]
@@ -95,7 +98,7 @@ def look(bus: Bus, symbol: str, seconds: float) -> Answer:
         net_quote=sum(each.net_quote for each in told if each.kind == "closed"),
         outcomes=dict(Counter(_OUTCOMES.get(each.outcome, str(each.outcome)) for each in ended)),
         others=sorted(({each.symbol for each in candidates} | {each.symbol for each in scores}) - {symbol}),
-        engine=_engine(bus, symbol),
+        engine=_engine(bus, symbol, share),
         lines=list(_lines(ours, told)),
     )
 
@@ -109,7 +112,7 @@ def run(settings: Settings, url: str, symbol: str, seconds: float, *, as_json: b
     else:
         try:
             with opened(settings, url) as bus:
-                answer = look(bus, symbol, seconds)
+                answer = look(bus, symbol, seconds, shard_of(symbol, settings.shard.count))
         except (NoStreams, BusError) as error:
             problem = str(error)
     if problem:
@@ -192,9 +195,9 @@ def _lines(scores: Mapping[str, Score], reports: Sequence[Report]) -> Iterator[L
         )
 
 
-def _engine(bus: Bus, symbol: str) -> str:
+def _engine(bus: Bus, symbol: str, share: int) -> str:
     """The signal engine's own words about a symbol: the book, its windows, what it withheld."""
-    beat = read(bus).get("signal_engine")
+    beat = read(bus).get(named(SIGNAL_ENGINE, share))
     market = beat.status.get("symbols", {}).get(symbol, {}) if beat else {}
     if not market:
         return ""

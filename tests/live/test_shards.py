@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from live.audience import audience_of
 from live.errors import LiveError
 from live.host import Host
 from live.service import Subscription
-from live.shards import SHARED, Shards
+from live.shards import SHARED, Shards, instances
 from live.wiring import ALL, SERVICES, Surroundings, build, symbols_of
 from monitoring.metrics import Metrics
 from tests.live.parts import START_NS, settings
@@ -25,7 +26,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 WHOLE = ("ai_scorer", "executor", "risk", "model_sync")
 
 
-def host(tmp_path: Path, bus: MemoryBus, index: int, *names: str) -> Host:
+def host(tmp_path: Path, bus: MemoryBus, index: int, *names: str, metrics: Metrics | None = None) -> Host:
     """The host of one share of two."""
     config = settings(
         {
@@ -36,12 +37,12 @@ def host(tmp_path: Path, bus: MemoryBus, index: int, *names: str) -> Host:
         SYMBOLS,
     )
     log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
-    return build(names, Surroundings(config, bus, Metrics(CollectorRegistry()), lambda _: log, {}))
+    return build(names, Surroundings(config, bus, metrics or Metrics(CollectorRegistry()), lambda _: log, {}))
 
 
 @given(st.integers(1, 8))
 def test_every_symbol_is_in_one_share_and_seen_by_those_that_run_once(count: int) -> None:
-    """Shares that are empty are refused, with where the symbols are."""
+    """Shares that are empty are refused, with where the symbols are; all are when the first is."""
     symbols = symbols_of(settings(symbols=SYMBOLS))
     taken: list[str] = []
     for index in range(count):
@@ -49,10 +50,26 @@ def test_every_symbol_is_in_one_share_and_seen_by_those_that_run_once(count: int
         try:
             taken += shards.symbols("collector", symbols)
         except LiveError as error:
-            assert f"share {index} of {count}" in str(error)
+            assert f"share {index} of {count}" in str(error) or f"share 0 of {count}" in str(error)
             assert "BTCUSDT is in" in str(error)
         assert {tuple(shards.symbols(name, symbols)) for name in WHOLE} == {SYMBOLS}
-    assert sorted(taken) == sorted(SYMBOLS)
+    assert sorted(taken) == (sorted(SYMBOLS) if 0 in {shard_of(name, count) for name in SYMBOLS} else [])
+
+
+def test_a_cut_that_leaves_the_first_share_empty_is_refused() -> None:
+    """Its collector alone trims the durable streams and records scores and outcomes: the server would fill up."""
+    (right,) = (name for name in SYMBOLS if shard_of(name, 2) == 1)
+    symbols = {right: symbols_of(settings(symbols=SYMBOLS))[right]}
+    with pytest.raises(LiveError, match="nobody would record or trim"):
+        Shards(1, 2).symbols("collector", symbols)
+    assert Shards(0, 1).symbols("collector", symbols) == symbols
+
+
+def test_every_share_that_has_symbols_is_expected_to_speak() -> None:
+    """So the silence of one is not taken for a stack that is whole."""
+    config = settings({"shard": {"count": 2}}, SYMBOLS)
+    assert instances(("collector", "executor"), config) == ("collector", "collector:1", "executor")
+    assert instances(SERVICES, settings(symbols=SYMBOLS)) == SERVICES
 
 
 def test_the_first_share_keeps_the_plain_names() -> None:
@@ -81,7 +98,8 @@ def test_a_stream_is_written_by_the_instance_of_its_share() -> None:
 def test_two_shares_live_on_one_bus_and_fence_each_other_not(tmp_path: Path) -> None:
     """Each has names, folders, heartbeats and a stream of candidates of its own; scores are recorded once."""
     bus = MemoryBus(lambda: START_NS // 1_000_000)
-    whole = host(tmp_path, bus, 0, *ALL)
+    shown = Metrics(CollectorRegistry())
+    whole = host(tmp_path, bus, 0, *ALL, metrics=shown)
     share = host(tmp_path, bus, 1, "collector", "signal_engine")
     try:
         subscribed = {
@@ -97,8 +115,9 @@ def test_two_shares_live_on_one_bus_and_fence_each_other_not(tmp_path: Path) -> 
         assert {streams.book(name) for name in SYMBOLS} < subscribed[0, "risk"] & subscribed[0, "executor"]
         assert APPROVED in subscribed[0, "executor"]
         assert (tmp_path / "var/live/collector:1").is_dir()
-        for held in (whole, share):
-            held.start()
+        whole.start()
+        assert 'heartbeat_age_seconds{service="signal_engine:1"}' in shown.render()  # it has never spoken
+        share.start()
         for held in (whole, share):
             held.step()  # a name taken by another process would end this one here
         beats = bus.values("hb:")

@@ -50,6 +50,21 @@ def test_a_silent_service_s_last_words_are_not_taken_for_its_state() -> None:
     assert look(on, "memory", NOW_NS).status_of("executor") == {}
 
 
+def test_a_share_that_is_silent_or_never_came_is_not_well() -> None:
+    """Its symbols are seen by nobody, however well the other shares are."""
+    on, services = bus(), (*SERVICES, "collector:1")
+    for name in TRADING:
+        beat(on, name, {"books": {name: {}}})
+    assert not look(on, "memory", NOW_NS, None, services).is_well
+    beat(on, "collector:1", {"books": {"ETHUSDT": {}}})
+    found = look(on, "memory", NOW_NS, None, services)
+    assert found.is_well
+    assert [list(each["books"]) for each in found.statuses_of("collector")] == [["collector"], ["ETHUSDT"]]
+    beat(on, "collector:1", at_ns=NOW_NS - 6 * SECOND_NS)
+    assert verdicts(look(on, "memory", NOW_NS, None, services))["collector:1"] == "silent"
+    assert not look(on, "memory", NOW_NS, None, services).is_well
+
+
 def test_queues_are_those_of_every_group_a_process_has() -> None:
     """Waiting is what is not acknowledged."""
     on = bus()

@@ -42,14 +42,14 @@ def services(snapshot: Snapshot) -> Sequence[Finding]:
         for row in snapshot.services:
             if row.verdict == "silent":
                 says = f"{row.name} is silent for {age(row.age_seconds)}: it died or hangs"
-                yield Finding("services", "fail", says, f"python -m live {_host_of(row.name)}")
+                yield Finding("services", "fail", says, _start_of(row.name))
             elif row.verdict == "not ready" and row.beat is not None:
                 text = str(row.beat.status.get("text") or row.beat.status.get("error") or "waits")
                 yield Finding(
                     "services", "warn", f"{row.name} is not ready: {text}", "python -m tidegate status --watch"
                 )
             elif row.verdict in ("absent", "stopped") and row.name != "model_sync":
-                yield Finding("services", "warn", f"{row.name} does not run", f"python -m live {_host_of(row.name)}")
+                yield Finding("services", "warn", f"{row.name} does not run", _start_of(row.name))
 
     return joined("services", f"{sum(row.verdict == 'ready' for row in snapshot.services)} ready", troubles())
 
@@ -85,6 +85,8 @@ def mode(settings: Settings, environ: Mapping[str, str], snapshot: Snapshot | No
     return joined("mode", wanted.upper() if wanted == "real" else f"{wanted}: no order leaves this machine", troubles())
 
 
-def _host_of(service: str) -> str:
-    """What runs a service: the recorder lives in the collector's process."""
-    return "collector" if service == "recorder" else service
+def _start_of(service: str) -> str:
+    """What starts a service, of the share that its name says: the recorder lives in the collector's process."""
+    name, _, share = service.partition(":")
+    command = f"python -m live {'collector' if name == 'recorder' else name}"
+    return f"SHARD_INDEX={share} {command}" if share else command

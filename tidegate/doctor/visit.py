@@ -15,10 +15,11 @@ from rich.table import Table
 from bus.errors import BusError
 from config.errors import SettingsError
 from config.settings import Settings, explain
+from live.shards import instances
 from tidegate.doctor import lake, live, machine, ports, sensors, versions
 from tidegate.doctor.finding import Finding
 from tidegate.environment import FIXED, ROOT
-from tidegate.situation import Snapshot, look
+from tidegate.situation import SERVICES, Snapshot, look
 from tidegate.streams import NoStreams, opened
 
 _SIGNS = {"ok": "[green]✓ ok[/]", "warn": "[yellow]! warn[/]", "fail": "[bold red]✗ fail[/]"}
@@ -84,7 +85,7 @@ def _running(settings: Settings, environ: Mapping[str, str], now_ns: int, url: s
     try:
         with opened(settings, url) as bus:
             yield from live.streams(bus)
-            snapshot = look(bus, bus.address, now_ns, None)
+            snapshot = look(bus, bus.address, now_ns, None, instances(SERVICES, settings))
             yield from live.services(snapshot)
             yield from live.clocks(snapshot)
     except NoStreams as error:
