@@ -13,7 +13,7 @@ from typing import Literal, TextIO, cast
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
-from monitoring.masking import scrubbed
+from monitoring.masking import scrubbed, written
 
 Log = FilteringBoundLogger
 """What services are handed: log.info("order_accepted", signal=..., order=...)."""
@@ -48,6 +48,7 @@ def configure(
     A line that cannot be written is lost; nobody is told by an exception. None shows one of `secrets`, nor the password
     in an address: a venue's library may quote either.
     """
+    hidden = [form for each in secrets for form in written(each)]
     out = stream or sys.stderr
     readable = format_ == "text" or (format_ == "auto" and out.isatty())
     colors = out.isatty() and not os.environ.get("NO_COLOR")
@@ -61,7 +62,7 @@ def configure(
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.format_exc_info,
             renderer,
-            lambda _logger, _level, line: scrubbed(str(line), secrets),
+            lambda _logger, _level, line: scrubbed(str(line), hidden),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Enduring(out))),

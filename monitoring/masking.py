@@ -3,8 +3,10 @@
 Every log line, error message and table of settings passes here, so that no room has a rule of its own.
 """
 
+import json
 import re
 from collections.abc import Iterable
+from urllib.parse import quote
 
 HIDDEN = "***"
 
@@ -33,6 +35,15 @@ def masked(text: str) -> str:
     if "://" not in text:
         return text
     return _ADDRESS.sub(_place, text)
+
+
+def written(secret: str) -> tuple[str, ...]:
+    """Return how a secret may stand in a line: as it is, quoted in an address, escaped by JSON or by Python's repr.
+
+    A key of several lines is escaped wherever a line is one; its single lines are hidden too.
+    """
+    forms = [secret, quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1]]
+    return tuple(dict.fromkeys([*forms, *(secret.splitlines() if "\n" in secret else ())]))
 
 
 def scrubbed(text: str, secrets: Iterable[str]) -> str:

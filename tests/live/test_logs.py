@@ -48,11 +48,11 @@ def test_a_disk_that_is_full_stops_nobody(format_: Literal["json", "text"]) -> N
 def test_a_line_shows_no_secret() -> None:
     """Neither one we know, in an exception of somebody else's, nor the password of an address."""
     out = io.StringIO()
-    log = configure("executor", "json", stream=out, secrets=["pl4nted-k3y"])
+    log = configure("executor", "json", stream=out, secrets=["pl4nted-k3y", 'qu0ted"s3cret'])
     try:
-        raise ValueError("GET https://venue/order?key=pl4nted-k3y failed")
+        raise ValueError('GET https://venue/order?key=pl4nted-k3y failed, qu0ted"s3cret too')
     except ValueError:
         log.exception("venue_failed", url="redis://me:0ther-s3cret@host:1")
     said = out.getvalue()
     assert "venue_failed" in said and "redis://***@host:1" in said
-    assert "pl4nted" not in said and "0ther" not in said
+    assert "pl4nted" not in said and "0ther" not in said and "qu0ted" not in said

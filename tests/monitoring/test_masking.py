@@ -1,10 +1,13 @@
 """What of an address may be shown."""
 
+import json
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.masking import HIDDEN, holds_password, masked, scrubbed
+from monitoring.masking import HIDDEN, holds_password, masked, scrubbed, written
 
 _SECRET = st.text("abcdefgh0123456789@:/%!+", min_size=8, max_size=20).map(lambda text: f"s3cr{text}3t")
 
@@ -45,3 +48,12 @@ def test_masking_twice_is_masking_once(text: str) -> None:
 def test_known_values_go_wherever_they_stand() -> None:
     """A venue's library may quote a key in an error; a word of three letters is no secret."""
     assert scrubbed("GET /order?sig=topsecret&x=1 abc", ["topsecret", "abc", ""]) == f"GET /order?sig={HIDDEN}&x=1 abc"
+
+
+@given(st.text("ab\"\\\n'é@/ ", min_size=8, max_size=20).map(lambda text: f"s3cr{text}3t"))
+def test_a_secret_goes_however_a_line_writes_it(secret: str) -> None:
+    """A log line is JSON, where a quote or a line's end is escaped; an error quotes by repr, an address by percent."""
+    forms = written(secret)
+    for line in (secret, json.dumps({"text": secret}), repr({"text": secret}), f"AUTH {quote(secret, safe='')} failed"):
+        assert HIDDEN in scrubbed(line, forms)
+        assert "s3cr" not in scrubbed(line, forms)

@@ -51,6 +51,16 @@ def test_without_a_candidate_the_engine_s_own_words_tell_why() -> None:
     assert "book syncing, windows not full yet; withheld: windows 12" in told
 
 
+def test_a_symbol_of_another_share_is_looked_for_with_its_own_engine() -> None:
+    """Its candidates are on a stream of their own."""
+    on = bus()
+    say(on, "signal_engine:1", "sig:candidates:1", candidate(1))
+    beat(on, "signal_engine:1", {"symbols": {"BTCUSDT": {"state": "live", "warm": True}}})
+    answer = look(on, "BTCUSDT", 60, share=1)
+    assert (answer.candidates, "book live" in answer.engine) == (1, True)
+    assert (look(on, "BTCUSDT", 60).candidates, look(on, "BTCUSDT", 60).engine) == (0, "")
+
+
 def test_the_page_shows_funnel_and_candidates() -> None:
     """In the market's time."""
     told = shown(view(look(lively(), "BTCUSDT", 600)))

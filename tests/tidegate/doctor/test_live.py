@@ -36,6 +36,8 @@ def test_each_service_that_is_not_has_a_line_and_its_command(running: MemoryBus)
     assert (found["risk"].level, found["risk"].mend) == ("fail", "python -m live risk")
     assert (found["ai_scorer"].level, "no active model" in found["ai_scorer"].says) == ("warn", True)
     assert found["recorder"].mend == "python -m live collector"
+    shares = look(running, "memory", NOW_NS, None, (*SERVICES, "recorder:2"))
+    assert "SHARD_INDEX=2 python -m live collector" in [each.mend for each in services(shares)]
 
 
 def test_a_clock_ahead_of_ours_is_told(running: MemoryBus) -> None:
