@@ -48,7 +48,7 @@ WAYS: Final = (
         r"python -m tidegate (demo|up)\b",
         "minutes: tests/journeys/test_demo_command.py and tests/journeys/browser/test_pages.py",
     ),
-    Way(r"python -m tidegate drill [a-z-]+$", "its own market and processes: tests/drills/test_every_drill.py"),
+    Way(r"python -m tidegate drill [a-z-]+$", "its own market and processes: .ci/run has them all"),
     Way(r"python -m tidegate (promote|rollback|rollout|release)\b", "moves a version: the drill `operations` does"),
     Way(r"python -m tidegate (retrain|audit (replay|why-changed))\b", "trainings: tests/tidegate and tests/journeys"),
     Way(r"python -m tidegate snapshot\b", "half a minute of Prometheus: docs/dashboards.md has the pages it made"),

@@ -7,7 +7,7 @@ import pytest
 
 from tests.live.simulation.runs import violations
 
-SEEDS, EACH = 800, 100
+SEEDS, EACH = 2_000, 100
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, EACH))
