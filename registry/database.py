@@ -66,3 +66,18 @@ def shortened(said: str) -> str:
         return said
     cause = re.search(r"\[Errno -?\d+\] ([^\"')]+)", said)
     return f"the server does not answer{f' ({cause[1]})' if cause else ''}"
+
+
+def quotable(error: BaseException) -> BaseException | None:
+    """Return the error if it may be told as the cause of one of ours, None if an address in its tale has a password.
+
+    Whoever keeps a traceback (Dagster does, in its event log) keeps the causes too, and MLflow quotes addresses whole.
+    """
+    seen: list[BaseException] = []
+    tale: BaseException | None = error
+    while tale is not None and tale not in seen:
+        if masked(str(tale)) != str(tale):
+            return None
+        seen.append(tale)
+        tale = tale.__cause__ or tale.__context__
+    return error

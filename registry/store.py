@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 from monitoring.masking import masked
 from registry.bundle import stamp_bundle, verify_bundle
 from registry.card import ModelCard
-from registry.database import MALFORMED, check_database, log_in, shortened, why_not_opened
+from registry.database import MALFORMED, check_database, log_in, quotable, shortened, why_not_opened
 from registry.errors import AliasMoved, RegistryError, StoreUnavailable, UnknownVersion
 from registry.files import locked
 from registry.staging import check_metrics, check_source, stage
@@ -312,7 +312,7 @@ class ModelStore:
             try:
                 return MlflowClient(self.tracking_uri, self.tracking_uri)
             except MlflowException as error:
-                raise StoreUnavailable(why_not_opened(self.tracking_uri, str(error))) from error
+                raise StoreUnavailable(why_not_opened(self.tracking_uri, str(error))) from quotable(error)
 
     @cached_property
     def _experiment_id(self) -> str:
@@ -384,7 +384,7 @@ class ModelStore:
         except (MlflowException, NoSuchMessage, *MALFORMED) as error:
             found = shortened(str(error))
             where = f"{self.name} in {masked(self.tracking_uri)}"
-            raise RegistryError(f"{where}: MLflow would not {doing}: {found}") from error
+            raise RegistryError(f"{where}: MLflow would not {doing}: {found}") from quotable(error)
 
 
 def _card_tags(card: ModelCard) -> dict[str, str]:
