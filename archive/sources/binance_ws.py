@@ -140,7 +140,7 @@ class _Feed:
         kind = payload.get("e")
         if "lastUpdateId" in payload:
             self._replay.update(binance_snapshot(payload, self._symbol, local_ns))
-        elif kind not in _KNOWN_KEYS:
+        elif not isinstance(kind, str) or kind not in _KNOWN_KEYS:
             self._replay.defects.count(Defect.UNKNOWN_FRAMES)
         else:
             self._take_event(kind, payload, local_ns)

@@ -60,7 +60,8 @@ def read_csv(path: Path, wanted: Mapping[str, str], defects: Defects, *, names: 
         table = _parsed(text, {name: _KINDS[kind] for name, kind in wanted.items()}, broken)
         bad = np.zeros(table.num_rows, bool)
     except pa.ArrowInvalid as error:
-        if "conversion error" not in str(error):
+        # A row that is too long or short, and no text either, cannot be skipped the first time.
+        if "conversion error" not in str(error) and "parse error" not in str(error):
             raise unreadable(path, "a whole CSV file", error) from error
         table, bad = _converted(_texts(text, wanted, broken), wanted)
     except OSError as error:

@@ -197,12 +197,13 @@ def test_unknown_keys_are_ignored_and_counted_foreign_frames_too(tmp_path: Path)
         (at(0.5), snapshot(10)),
         (at(1), streamed(depth(11, 11, 10, _ms(1), ps="BTCUSDT", st=3))),
         (at(2), streamed({"e": "markPriceUpdate", "s": "BTCUSDT", "p": "1"})),
+        (at(2.2), streamed({"e": ["depthUpdate"], "s": "BTCUSDT"})),
         (at(2.5), streamed({"u": 11, "s": "BTCUSDT", "b": "100.0"}, "btcusdt@bookTicker")),
     ]
     capture(_name(tmp_path), lines)
     day = _read(tmp_path)
     assert len(day.book) == 1
-    assert (day.defects["unknown_keys"], day.defects["unknown_frames"]) == (1, 1)
+    assert (day.defects["unknown_keys"], day.defects["unknown_frames"]) == (1, 2)
 
 
 def test_inline_snapshots_of_several_symbols_find_their_owner(tmp_path: Path) -> None:

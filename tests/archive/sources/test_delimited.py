@@ -40,6 +40,16 @@ def test_a_broken_row_costs_itself(tmp_path: Path, row: str) -> None:
     assert (defects.counts, defects.first_seen) == ({"malformed": 1}, {"malformed": f"{path}, row 4"})
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_row_that_is_broken_and_no_text_costs_itself_too(tmp_path: Path) -> None:
+    """Too few fields, in bytes that are no UTF-8: pyarrow cannot even ask what to do with it."""
+    path = write(tmp_path / "a.csv", "")
+    path.write_bytes(GOOD.encode() + b"\xb3\xff,1\n3,1,buy,2026-01-06 00:00:02,?\n")
+    found = read_csv(path, WANTED, defects := Defects())
+    assert (found["n"].tolist(), found.lines.tolist()) == ([1, 2, 3], [2, 3, 5])
+    assert defects.counts == {"malformed": 1}
+
+
 def test_files_without_a_header_take_the_names_given(tmp_path: Path) -> None:
     """The names are used when the first line begins with a digit; surplus names are dropped."""
     names = ("n", "x", "surplus")
