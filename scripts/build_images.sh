@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Build the images with buildah alone (no engine, no daemon) and ask each what it holds. Root, or a user with subuids.
-#   BASE=...   another base image with Python 3.11+, default python:3.11-slim-bookworm; one that is there is not pulled
+#   BASE=...   another base image with Python 3.11+, default docker.io/library/python:3.11-slim-bookworm; pulled when it is not there
 #   TARGETS=.. which stages, default "live pipelines"
 #   ROOT=...   folder of buildah's storage, default its own
 set -euo pipefail
@@ -20,8 +20,8 @@ done
 
 for target in ${TARGETS:-live pipelines}; do
     echo "== building tidegate-$target"
-    buildah "${storage[@]}" bud --isolation chroot --network host --format docker --pull-never --layers=false \
-        --build-arg "PYTHON_IMAGE=${BASE:-python:3.11-slim-bookworm}" \
+    buildah "${storage[@]}" bud --isolation chroot --network host --format docker --layers=false \
+        --build-arg "PYTHON_IMAGE=${BASE:-docker.io/library/python:3.11-slim-bookworm}" \
         --build-arg "GIT_COMMIT=$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
         "${borrowed[@]}" --target "$target" --tag "tidegate-$target" .
 done
