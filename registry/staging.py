@@ -9,6 +9,9 @@ from urllib.parse import unquote
 from monitoring.masking import masked
 from registry.errors import RegistryError
 
+_LOCAL = ("", "file")
+_SERVER_S = "mlflow-artifacts"
+
 
 def check_metrics(metrics: Mapping[str, float]) -> None:
     """Raise RegistryError naming a metric that is not finite: MLflow would keep it, and no page could compare it."""
@@ -18,25 +21,40 @@ def check_metrics(metrics: Mapping[str, float]) -> None:
 
 
 def check_source(source: str, artifact_root: str) -> None:
-    """Refuse a bundle's place that the registry made up: a local one outside our artifacts, or one that climbs out.
+    """Refuse a bundle's place that the registry made up: a local one outside our artifacts, one that climbs out, or one
+    of another kind than registry.artifacts is.
 
-    Raises RegistryError. What lies there is proven by its sha256 later; a place is not asked for that is not ours.
+    What MLflow's server keeps is asked of that server alone. Raises RegistryError. What lies there is proven by its
+    sha256 later; a place is not asked for that is not ours.
     """
-    scheme, slashes, rest = source.partition("://")
-    path = rest if slashes and scheme == "file" else source if not slashes else ""
-    parts = unquote(rest if slashes else source).split("/")
-    if not source or ".." in parts or "\0" in source:
+    scheme, root_scheme = _scheme(source), _scheme(artifact_root)
+    if not source or ".." in unquote(source).split("/") or "\0" in source:
         raise RegistryError(
             f"bundle at {masked(source)!r:.120}: no place of an artifact; look at the version in MLflow"
         )
-    if (
-        path
-        and "://" not in artifact_root
-        and not Path(unquote(path)).resolve().is_relative_to(Path(artifact_root).resolve())
-    ):
+    if scheme in _LOCAL:
+        is_ours = root_scheme in _LOCAL and _path(source).is_relative_to(_path(artifact_root))
+    elif scheme == _SERVER_S:
+        is_ours = not source.startswith(f"{_SERVER_S}://") or source.startswith(f"{_SERVER_S}:///")
+    else:
+        is_ours = scheme == root_scheme
+    if not is_ours:
         raise RegistryError(
-            f"bundle at {source!r:.120} lies outside registry.artifacts {artifact_root}; register it there again"
+            f"bundle at {masked(source)!r:.120} lies outside registry.artifacts {masked(artifact_root)}; register it "
+            "there again"
         )
+
+
+def _scheme(place: str) -> str:
+    """What stands before `:/`, in small letters; empty for a path."""
+    head, colon, _ = place.partition(":/")
+    return head.lower() if colon and "/" not in head else ""
+
+
+def _path(place: str) -> Path:
+    """The local path that a path or a file: URL names."""
+    rest = place.partition(":")[2].removeprefix("//") if _scheme(place) else place
+    return Path(unquote(rest)).resolve()
 
 
 def stage(artifacts: Mapping[str, Path | bytes | str], folder: Path) -> None:

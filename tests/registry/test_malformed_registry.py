@@ -87,7 +87,37 @@ def test_a_place_that_is_not_ours_is_not_asked_for(source: str) -> None:
         check_source(source, "/srv/artifacts")
 
 
-@pytest.mark.parametrize("source", ["/srv/artifacts/1/r/artifacts/bundle", "mlflow-artifacts:/1/r/bundle", "s3://b/c"])
-def test_a_place_of_ours_is(source: str) -> None:
+@pytest.mark.parametrize("root", ["mlflow-artifacts:///", "s3://b"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "/etc", "file:///etc", "FILE:/etc", "http://169.254.169.254/latest", "ftp://h/x",
+        "mlflow-artifacts://elsewhere:80/1/r/bundle",
+    ],
+)  # fmt: skip
+def test_nor_is_a_file_of_this_machine_or_another_server_where_artifacts_are_elsewhere(root: str, source: str) -> None:
+    """With artifacts on a server nothing of ours lies on this disk; who else is asked would be told our password."""
+    with pytest.raises(RegistryError, match="lies outside registry"):
+        check_source(source, root)
+
+
+def test_a_web_address_is_no_place_in_a_folder() -> None:
+    """Of a registry with local artifacts."""
+    with pytest.raises(RegistryError, match="lies outside registry"):
+        check_source("http://169.254.169.254/latest", "/srv/artifacts")
+
+
+@pytest.mark.parametrize(
+    ("source", "root"),
+    [
+        ("/srv/artifacts/1/r/artifacts/bundle", "/srv/artifacts"),
+        ("file:///srv/artifacts/1/r", "/srv/artifacts"),
+        ("/srv/artifacts/1/r", "file:///srv/artifacts"),
+        ("mlflow-artifacts:/1/r/bundle", "mlflow-artifacts:///"),
+        ("mlflow-artifacts:/1/r/bundle", "/srv/artifacts"),
+        ("s3://b/c", "s3://b"),
+    ],
+)
+def test_a_place_of_ours_is(source: str, root: str) -> None:
     """Below registry.artifacts, or kept by the server, or in the object store."""
-    check_source(source, "/srv/artifacts" if source.startswith("/") else "s3://b")
+    check_source(source, root)
