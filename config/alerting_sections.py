@@ -7,8 +7,10 @@ from monitoring import thresholds
 class Alerting(Section):
     """When a person is paged, and where the page leads. Files follow by `python -m tidegate monitoring write`."""
 
-    runbook_url: str = knob("docs/runbook.md", "Address of the runbook's page in alerts; the anchor is added.")
-    dashboards_url: str = knob("http://127.0.0.1:3001", "Address of Grafana in alerts and panels' links.")
+    runbook_url: str = knob(
+        "docs/runbook.md", "Address of the runbook's page; without one alerts link Grafana's."
+    )
+    dashboards_url: str = knob("http://127.0.0.1:3001", "Address of Grafana in alerts.")
     webhook_url: str = knob(
         "http://127.0.0.1:9095/alerts", "Where Alertmanager sends alerts, as JSON by POST.", pattern=r"^https?://"
     )

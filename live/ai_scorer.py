@@ -172,7 +172,12 @@ class AiScorer:
         for judgement in score.judgements:
             self._scores_total[judgement.slot].inc()
             self._model_score[judgement.slot].observe(judgement.probability)
-        metrics.canary_fraction_realized.set(self._realized.add(score.route))
+        self._realized.add(score.route)
+        self._show_share()
+
+    def _show_share(self) -> None:
+        self._parts.metrics.canary_fraction_realized.set(self._realized.share)
+        self._parts.metrics.canary_fraction_sample.set(self._realized.sample)
 
     def _approve_late(self, candidate: Candidate, score: Score) -> None:
         """A candidate that came again: say the approval that a crash swallowed, by the very score that was said."""
@@ -234,6 +239,9 @@ class AiScorer:
         before, self._rollout = self._rollout, rollout
         self._seat()
         self._parts.metrics.canary_fraction_target.set(rollout.canary_fraction)
+        if rollout.canary_fraction != before.canary_fraction:
+            self._realized.restart()
+            self._show_share()
         self._parts.log.info("rollout", mode=rollout.mode, fraction=rollout.canary_fraction, reason=rollout.reason)
         shadow = self._slots.model("shadow")
         self._inform("canary", shadow if before.has_canary else None, shadow if rollout.has_canary else None)

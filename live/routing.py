@@ -26,12 +26,22 @@ def route_of(signal_id: str, rollout: Rollout) -> Route:
 
 
 class RealizedShare:
-    """The share of the newest signals that went to the canary."""
+    """The share of the newest signals that went to the canary, of those since `restart`."""
 
     def __init__(self, window: int = 1_000) -> None:
         self._routes: deque[bool] = deque(maxlen=window)
         self._canaries = 0
         self.share = 0.0
+
+    @property
+    def sample(self) -> int:
+        """How many signals the share is of."""
+        return len(self._routes)
+
+    def restart(self) -> None:
+        """Forget them: the share that they were meant to have is another now."""
+        self._routes.clear()
+        self._canaries, self.share = 0, 0.0
 
     def add(self, route: Route) -> float:
         """Take a signal's route and return the share, this one included."""

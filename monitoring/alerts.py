@@ -11,6 +11,8 @@ from monitoring.alert import Alert, Recording, Watch, duration, number
 from monitoring.processes import RELEASE_SENSORS, SERVICES
 from monitoring.thresholds import Spans, Thresholds
 
+_SHARE: Final = "(:[0-9]+)?"
+"""Behind the name of a service that runs once for each share of the symbols: collector:1 is the second."""
 LADDER: Final = "tidegate:ladder_high:rate"
 """Orders of the high bucket in a second, over all executors."""
 
@@ -26,6 +28,11 @@ def watch(limits: Thresholds | None = None, spans: Spans | None = None) -> Watch
     )  # fmt: skip
     made = (_model, _drift, _execution, _canary, _release, _market, _guards, _data, _platform)
     return Watch(recordings, tuple(alert for part in made for alert in part(limits, spans)))
+
+
+def _measured(name: str, condition: str) -> str:
+    """A condition whose series say what was measured: the message can name it, and a second measure is told too."""
+    return f'label_replace({condition}, "measure", "{name}", "", "")'
 
 
 def _model(limits: Thresholds, spans: Spans) -> Iterator[Alert]:
@@ -44,14 +51,15 @@ def _model(limits: Thresholds, spans: Spans) -> Iterator[Alert]:
         f" promised, for {duration(spans.win_rate_for)}. Most approvals lose.",
         "precision-halt", "precision",
     )  # fmt: skip
-    over, above = f"ece_online > {number(limits.ece_block)}", number(limits.brier_margin)
+    above = number(limits.brier_margin)
     yield Alert(
         "CalibrationOutOfSpec", "model", "warning", "active", "risk",
-        f"{over} or (brier_online > brier_baseline_active + {above} and brier_baseline_active > 0)",
+        _measured("ECE", f"ece_online > {number(limits.ece_block)}") + " or "
+        + _measured("Brier score", f"brier_online > brier_baseline_active + {above} and brier_baseline_active > 0"),
         spans.calibration_for,
-        "Scores do not mean what they say: {{ $value | humanize }}",
-        f"The active model's debiased calibration error is over {limits.ece_block:g}, or its Brier score more than"
-        f" {limits.brier_margin:g} over the one at training, for {duration(spans.calibration_for)}.",
+        'Scores do not mean what they say: {{ $labels.measure }} is {{ $value | printf "%.3f" }}',
+        f"The active model's debiased calibration error (ECE) is over {limits.ece_block:g}, or its Brier score"
+        f" more than {limits.brier_margin:g} over the one at training, for {duration(spans.calibration_for)}.",
         "precision-halt", "calibration",
     )  # fmt: skip
 
@@ -60,13 +68,16 @@ def _drift(limits: Thresholds, spans: Spans) -> Iterator[Alert]:
     window = duration(spans.drift_window)
     # Only an armed feature counts, over the limit and over the line that its own clean history gave it.
     each = " or ".join(
-        f"max by (feature) (max_over_time(({name}_feature > {number(block)} and {name}_feature >= drift_{name}_line"
-        f" and drift_armed == 1)[{window}:]))"
+        _measured(
+            name.upper(),
+            f"max by (feature) (max_over_time(({name}_feature > {number(block)} and {name}_feature >= drift_{name}_line"
+            f" and drift_armed == 1)[{window}:]))",
+        )
         for name, block in (("psi", limits.psi_block), ("ks", limits.ks_block))
     )
     yield Alert(
         "DriftDetected", "model", "critical", "features", "risk", each, 0.0,
-        "Feature {{ $labels.feature }} has drifted: {{ $value | humanize }}",
+        'Feature {{ $labels.feature }} has drifted: {{ $labels.measure }} is {{ $value | printf "%.2f" }}',
         f"Within {window} its PSI was over {limits.psi_block:g} or its KS distance over {limits.ks_block:g}, on a"
         " window worth enough independent rows.",
         "drift-breach", "drift-psi",
@@ -74,7 +85,7 @@ def _drift(limits: Thresholds, spans: Spans) -> Iterator[Alert]:
     window = duration(spans.parity_window)
     yield Alert(
         "OnnxParityFailure", "model", "critical", "bundle", "", f"increase(onnx_parity_fail_total[{window}]) > 0", 0.0,
-        "A bundle failed its golden rows in {{ $labels.job }}",
+        "A bundle failed its golden rows in the process of {{ $labels.job }}",
         f"Within {window} a model answered other than its trainer did; it was refused, or its share taken away.",
         "parity-fail", "parity-and-schema",
     )  # fmt: skip
@@ -86,7 +97,7 @@ def _execution(limits: Thresholds, spans: Spans) -> Iterator[Alert]:
         f"trades_per_hour > {number(limits.throughput_ratio)} * trades_per_hour_prev_release_p95"
         " and trades_per_hour_prev_release_p95 > 0",
         spans.throughput_for,
-        "{{ $value | humanize }} entries in an hour",
+        '{{ $value | printf "%.0f" }} entries in an hour',
         f"Over {limits.throughput_ratio:g} times the 95th percentile of the release before, for"
         f" {duration(spans.throughput_for)}. Quiet until there is a release before.",
         "throughput-spike", "throughput",
@@ -106,7 +117,7 @@ def _execution(limits: Thresholds, spans: Spans) -> Iterator[Alert]:
         'max without (stream, group) (stream_depth{stream="sig:approved", group="executor"})'
         f" > {number(limits.queue_length)} or backpressure_active == 1",
         spans.backpressure_for,
-        "Approvals pile up in {{ $labels.job }}",
+        "Approvals pile up before the executor",
         f"More than {limits.queue_length} approvals wait for the executor, or it sheds them, for"
         f" {duration(spans.backpressure_for)}.",
         "backpressure--queue-build-up", "backpressure",
@@ -126,14 +137,15 @@ def _canary(limits: Thresholds, spans: Spans) -> Iterator[Alert]:
         f" {limits.canary_alert_sample} judged signals.",
         "rollback-guard-trigger", "win-rate",
     )  # fmt: skip
-    off = limits.canary_fraction_tolerance
+    off, routed = limits.canary_fraction_tolerance, limits.canary_fraction_sample
     yield Alert(
         "CanaryFractionDeviation", "release", "warning", "canary", "ai_scorer",
-        f"abs(canary_fraction_realized - canary_fraction_target) > {number(off)}",
+        f"abs(canary_fraction_realized - canary_fraction_target) > {number(off)}"
+        f" and canary_fraction_sample >= {number(routed)}",
         spans.canary_fraction_for,
         "The canary's share is off its target by {{ $value | humanizePercentage }}",
-        f"By more than {100 * off:g} points for {duration(spans.canary_fraction_for)}: signals do not go where the"
-        " rollout says.",
+        f"By more than {100 * off:g} points for {duration(spans.canary_fraction_for)}, over at least {routed} signals"
+        " since it was moved: they do not go where the rollout says.",
         "rollback-guard-trigger", "canary-fraction",
     )  # fmt: skip
 
@@ -219,7 +231,7 @@ def _platform(limits: Thresholds, spans: Spans) -> Iterator[Alert]:
     yield Alert(
         "ServiceDown", "platform", "critical", "service", "",
         # Not there at all; there, but doing nothing (its page is served by a thread of its own); anything else.
-        f'{missing} or max by (service) (heartbeat_age_seconds{{service=~"{ours}"}}) > {number(silent)}'
+        f'{missing} or max by (service) (heartbeat_age_seconds{{service=~"({ours}){_SHARE}"}}) > {number(silent)}'
         f' or label_replace(up{{job!~"{ours}"}} == 0, "service", "$1", "job", "(.+)")',
         spans.service_for,
         "{{ $labels.service }} is down",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitoring.panel import GRID_WIDTH, QUESTIONS, Limit, Panel, Query, Unit
 from monitoring.panels import ANNOTATIONS, DASHBOARD, number_of, row_number_of
-from monitoring.runbook import SECTIONS
+from monitoring.runbook import BOARD, SECTIONS, section_address, section_number
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.builders import common as common_builders
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     AnyPanel = timeseries.Panel | heatmap.Panel
 
-RUNBOOK: Final = "tidegate-runbook"
-"""Grafana's uid of the runbook's dashboard."""
 _HEIGHT: Final = 8
 _SECTION_HEIGHT: Final = 14
 _REFRESH: Final = "10s"
@@ -54,28 +52,17 @@ def runbook_json(sections: Mapping[str, str]) -> str:
 
     board = (
         dashboard.Dashboard("tidegate runbook")
-        .uid(RUNBOOK)
+        .uid(BOARD)
         .description("What to look at and what to type: docs/runbook.md.")
         .tags(["tidegate", "generated"])
         .readonly()
     )
     for place, (anchor, title) in enumerate(SECTIONS.items()):
         board = board.with_panel(
-            text.Panel().id(_section_number(anchor)).title(title).mode(TextMode.MARKDOWN).content(sections[anchor])
+            text.Panel().id(section_number(anchor)).title(title).mode(TextMode.MARKDOWN).content(sections[anchor])
             .grid_pos(GridPos(_SECTION_HEIGHT, GRID_WIDTH, 0, place * _SECTION_HEIGHT))
         )  # fmt: skip
     return _encoded(board)
-
-
-def section_address(runbook: str, anchor: str) -> str:
-    """Where a section is read: behind the runbook's own address, or as a panel beside ours. Raises KeyError."""
-    if "://" in runbook:
-        return f"{runbook}#{anchor}"
-    return f"/d/{RUNBOOK}/{RUNBOOK}?viewPanel={_section_number(anchor)}"
-
-
-def _section_number(anchor: str) -> int:
-    return {each: number for number, each in enumerate(SECTIONS, 1)}[anchor]
 
 
 def _encoded(board: "dashboard.Dashboard") -> str:
@@ -104,7 +91,7 @@ def _board(panels: Sequence[Panel], runbook: str) -> "dashboard.Dashboard":
             dashboard.DashboardLink("Runbook")
             .type(DashboardLinkType.LINK)
             .icon("doc")
-            .url(runbook if "://" in runbook else f"/d/{RUNBOOK}/{RUNBOOK}")
+            .url(runbook if "://" in runbook else f"/d/{BOARD}/{BOARD}")
             .target_blank(True)
         )
     )

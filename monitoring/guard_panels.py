@@ -47,7 +47,8 @@ def _releases(limits: Thresholds) -> tuple[Panel, ...]:
         ),
         Panel(
             "canary-fraction", "Canary share", "guards",
-            "Share of signals that the canary decides: meant, and realized.", "share",
+            "Share of signals that the canary decides: meant, and realized since it was moved. The alert waits for"
+            f" {limits.canary_fraction_sample} signals.", "share",
             (
                 Query("max(canary_fraction_target)", "meant"),
                 Query("max(canary_fraction_realized)", "realized"),

@@ -184,6 +184,7 @@ class Metrics:
         self.approvals_total = self._counter("approvals_total", "Approvals given.", "symbol", "route")
         self.canary_fraction_target = self._gauge("canary_fraction_target", "Share of signals meant for the canary.")
         self.canary_fraction_realized = self._gauge("canary_fraction_realized", "Share that went there, rolling.")
+        self.canary_fraction_sample = self._gauge("canary_fraction_sample", "Signals of it, since the target moved.")
         self.canary_unjudged = self._gauge("canary_unjudged", "1 while the canary has no share: nobody judges it.")
         self.unjudged_canaries_total = self._counter("unjudged_canaries_total", "Canaries that nobody judged, fenced.")
 
@@ -226,11 +227,8 @@ class Metrics:
             "release_decision", "1 for what the evidence of a trial says now.", "trial", "decision"
         )
         self.release_evidence = self._gauge(
-            "release_evidence",
-            "Evidence against, or for, the version on trial; acted on at its limit.",
-            "trial",
-            "test",
-        )
+            "release_evidence", "Evidence against, or for, the version on trial; acted on at its limit.", "trial", "test",
+        )  # fmt: skip
         self.release_evidence_limit = self._gauge(
             "release_evidence_limit", "The evidence at which is acted.", "trial", "test"
         )

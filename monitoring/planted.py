@@ -85,6 +85,7 @@ def _weak_canary(stage: Stage, limits: Thresholds, _times: int) -> None:
 def _off_target(stage: Stage, limits: Thresholds, _times: int) -> None:
     stage.ai_scorer.canary_fraction_target.set(0.1)
     stage.ai_scorer.canary_fraction_realized.set(0.1 + _BEYOND * limits.canary_fraction_tolerance)
+    stage.ai_scorer.canary_fraction_sample.set(limits.canary_fraction_sample)
 
 
 def _drifted(stage: Stage, limits: Thresholds, _times: int) -> None:
@@ -145,7 +146,7 @@ CONDITIONS: Final[Mapping[str, Condition]] = {
         lambda stage: stage.risk.sample_canary.set(0),
     ),
     "CanaryFractionDeviation": Condition(
-        "share 4.5 points over its target", _off_target,
+        "share 4.5 points over its target, 500 signals", _off_target,
         lambda stage: stage.ai_scorer.canary_fraction_realized.set(0.1),
     ),
     "RollbackHappened": Condition(

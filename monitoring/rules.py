@@ -7,6 +7,7 @@ from typing import Any, Final
 import yaml
 
 from monitoring.alert import GROUPS, Alert, Watch, duration
+from monitoring.runbook import section_address
 
 _HEAD: Final = """\
 # Written by `python -m tidegate monitoring write` from monitoring/alerts.py and monitoring/thresholds.py.
@@ -16,8 +17,8 @@ _HEAD: Final = """\
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where a person who is paged reads on: `runbook` is the page that anchors are added to, `dashboards` the
-    beginning of every panel's address, `panels` the rest of it by panel id."""
+    """Where a person who is paged reads on: `runbook` is the page that anchors are added to (Grafana's copy of it where
+    this is no address), `dashboards` the beginning of Grafana's addresses, `panels` the rest of them by panel id."""
 
     runbook: str
     dashboards: str
@@ -26,8 +27,8 @@ class Links:
     def of(self, alert: Alert) -> dict[str, str]:
         """The two links of an alert."""
         return {
-            "runbook_url": f"{self.runbook}#{alert.runbook}",
-            "dashboard_url": f"{self.dashboards}{self.panels[alert.panel]}",
+            "runbook_url": section_address(self.runbook, alert.runbook, self.dashboards.rstrip("/")),
+            "dashboard_url": f"{self.dashboards.rstrip('/')}{self.panels[alert.panel]}",
         }
 
 

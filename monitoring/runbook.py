@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 PAGE: Final = "docs/runbook.md"
+BOARD: Final = "tidegate-runbook"
+"""Grafana's uid of the page as a dashboard, which has a panel for each section."""
 
 SECTIONS: Final[Mapping[str, str]] = {
     "precision-halt": "Precision Halt",
@@ -92,6 +94,22 @@ def section_of(reason: str) -> str:
         if reason.startswith(f"{prefix}_"):
             return OF_REASON[prefix]
     return OF_REASON.get(reason, OF_REASON["other"])
+
+
+def section_number(anchor: str) -> int:
+    """The panel of a section on the runbook's dashboard, from 1. Raises KeyError."""
+    return {each: number for number, each in enumerate(SECTIONS, 1)}[anchor]
+
+
+def section_address(runbook: str, anchor: str, grafana: str = "") -> str:
+    """Where a browser reads a section: behind the runbook's own address, or in Grafana where `runbook` is no address.
+
+    `grafana` is what Grafana's addresses begin with, empty for a link within it. A link from elsewhere ends in the
+    section's name, for people without Grafana: `python -m tidegate runbook` takes it. Raises KeyError.
+    """
+    if "://" in runbook:
+        return f"{runbook}#{anchor}"
+    return f"{grafana}/d/{BOARD}/{BOARD}?viewPanel={section_number(anchor)}{f'#{anchor}' if grafana else ''}"
 
 
 def link_of(reason: str) -> str:

@@ -34,6 +34,8 @@ LADDER_RISE_RATIO: Final = 1.2
 """Orders of the high bucket, their rate over the rate of half an hour before, times."""
 CANARY_FRACTION_TOLERANCE: Final = 0.03
 """Realized share of the canary off its target, share: 3 percentage points."""
+CANARY_FRACTION_SAMPLE: Final = 500
+"""Signals since the share was last moved, before the realized one may page: fewer are off by luck alone."""
 QUEUE_LENGTH: Final = 200
 """Approvals that wait."""
 
@@ -80,6 +82,7 @@ class Thresholds:
     markout_floor_bps: float = MARKOUT_FLOOR_BPS
     ladder_rise_ratio: float = LADDER_RISE_RATIO
     canary_fraction_tolerance: float = CANARY_FRACTION_TOLERANCE
+    canary_fraction_sample: int = CANARY_FRACTION_SAMPLE
     queue_length: int = QUEUE_LENGTH
     precision_floor: float = PRECISION_FLOOR
     stale_book_seconds: float = STALE_BOOK_SECONDS

@@ -355,6 +355,21 @@ def test_a_withdrawn_canary_is_off_with_the_next_message(
     assert [each.route for each in live.out.of(Score)] == ["canary", after, after, "canary"]
 
 
+def test_the_realized_share_is_counted_anew_when_its_target_moves(models: Models, begin: Callable[..., Live]) -> None:
+    """A canary that was fenced has no share left over: CanaryFractionDeviation would page for hours."""
+    models.put("active", 1)
+    models.put("shadow", 2)
+    write(models.root, state(1))
+    live = begin(rollout={**CANARY, "canary_fraction": 1.0})
+    for number in range(3):
+        live.give(candidate(number))
+    assert (live.metric("canary_fraction_realized"), live.metric("canary_fraction_sample")) == (1.0, 3.0)
+    live.hear("ROLLBACK")
+    assert (live.metric("canary_fraction_target"), live.metric("canary_fraction_realized")) == (0.0, 0.0)
+    live.give(candidate(3))
+    assert (live.metric("canary_fraction_realized"), live.metric("canary_fraction_sample")) == (0.0, 1.0)
+
+
 def test_how_long_a_canary_took_to_be_fenced_is_measured_once(models: Models, begin: Callable[..., Live]) -> None:
     """From the arrival of what gave it away; from the word itself where nothing arrived. Not where there is none."""
     models.put("active", 1)

@@ -10,10 +10,10 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from monitoring.dashboards import RUNBOOK, dashboard_json, runbook_json, section_address
+from monitoring.dashboards import dashboard_json, runbook_json
 from monitoring.panel import QUESTIONS
 from monitoring.panels import ANNOTATIONS, DASHBOARD, PANELS, number_of, panels_of
-from monitoring.runbook import PAGE, SECTIONS
+from monitoring.runbook import BOARD, PAGE, SECTIONS, section_address
 from monitoring.thresholds import Thresholds
 from tests.style_bar import ROOT
 
@@ -92,7 +92,10 @@ def test_moments_are_marked_from_rollbacks_and_mode_switches() -> None:
 def test_a_section_is_read_beside_the_panels_or_at_its_own_address() -> None:
     """A path of a checkout is no address that a browser could open."""
     assert section_address("https://git.example/runbook", "parity-fail") == "https://git.example/runbook#parity-fail"
-    assert section_address(PAGE, "precision-halt") == f"/d/{RUNBOOK}/{RUNBOOK}?viewPanel=1"
+    assert section_address(PAGE, "precision-halt") == f"/d/{BOARD}/{BOARD}?viewPanel=1"
+    assert section_address(PAGE, "precision-halt", "https://grafana.example") == (
+        f"https://grafana.example/d/{BOARD}/{BOARD}?viewPanel=1#precision-halt"
+    )
     with pytest.raises(KeyError):
         section_address(PAGE, "nosuch")
 
@@ -103,7 +106,8 @@ def test_the_runbooks_dashboard_has_every_section() -> None:
     assert {each["title"]: each["options"]["content"] for each in made["panels"]} == {
         title: f"text of {anchor}" for anchor, title in SECTIONS.items()
     }
-    assert made["uid"] == RUNBOOK != DASHBOARD
+    assert made["uid"] == BOARD
+    assert len({BOARD, DASHBOARD}) == 2
 
 
 def test_grafana_is_told_where_both_lie() -> None:

@@ -15,6 +15,7 @@ from monitoring.alert import GROUPS, Watch
 from monitoring.alerts import ALERTS, watch
 from monitoring.panels import PANELS, path_of
 from monitoring.rules import Links, rule_file
+from monitoring.runbook import BOARD, section_number
 from monitoring.thresholds import Spans, Thresholds
 from tests.style_bar import ROOT
 
@@ -45,7 +46,7 @@ _MOVED: Mapping[str, tuple[str, str]] = {
 _ALSO = (
     ("WinRateDrop", "canary_alert_sample"), ("WinRateDrop", "canary_delta_pp"), ("DriftDetected", "ks_block"),
     ("CalibrationOutOfSpec", "brier_margin"), ("ExecutionDegradation", "ladder_rise_ratio"),
-    ("CanaryWinrateDrop", "canary_alert_sample"),
+    ("CanaryWinrateDrop", "canary_alert_sample"), ("CanaryFractionDeviation", "canary_fraction_sample"),
 )  # fmt: skip
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="needs promtool on PATH (apt-get install prometheus)"
@@ -124,7 +125,8 @@ def test_every_rule_carries_what_a_person_who_is_paged_needs() -> None:
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert rule["labels"]["subject"]
         assert set(rule["annotations"]) == {"summary", "description", "runbook_url", "dashboard_url"}
-        assert rule["annotations"]["runbook_url"].startswith("docs/runbook.md#")
+        address, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        assert address == f"http://127.0.0.1:3001/d/{BOARD}/{BOARD}?viewPanel={section_number(anchor)}"
         assert "viewPanel=" in rule["annotations"]["dashboard_url"]
 
 
