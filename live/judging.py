@@ -69,11 +69,14 @@ def judge(candidate: Candidate, row: NDArray[np.float32], panel: Panel, failed: 
 def approval(candidate: Candidate, score: Score, panel: Panel, ttl_ns: int) -> Approval | None:
     """Return the leave that an approving score gives, by the label of the model that decided.
 
-    None when the score does not approve, or the panel no longer holds the model that decided. It ends `ttl_ns` after
+    None when the score does not approve, the panel no longer holds the model that decided, or the rollout no longer has
+    the route: an approval that a crash swallowed is asked for again, maybe behind a withdrawal. It ends `ttl_ns` after
     the market that the candidate was seen in, so it is the same whenever it is asked for.
     """
     decision = _deciding(score.route, score.judgements)
-    decider = panel.shadow if score.route == "canary" else panel.active
+    decider = panel.canary if score.route == "canary" else panel.active
+    if score.route == "full" and panel.rollout.mode != "full":
+        return None
     if not score.approved or decision is None or decider is None or decider.version != decision.version:
         return None
     return Approval(

@@ -1,6 +1,6 @@
 """Judging: the pipelines' answers, each model's own, the route's decision, and an approval that is always the same."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -131,3 +131,17 @@ def test_an_approval_needs_the_model_that_decided(loaded: tuple[LoadedModel, Loa
     body = candidate(int((score.t_ns - candidate().t_ns) // 1_000_000_000))
     assert approval(body, score, before, TTL_NS) == approval(body, score, panel(loaded, 0.5), TTL_NS)
     assert approval(body, score, panel((loaded[1], loaded[0])), TTL_NS) is None
+
+
+@pytest.mark.parametrize("mode", ["canary", "full"])
+def test_a_late_approval_needs_a_route_that_is_still_open(
+    loaded: tuple[LoadedModel, LoadedModel], mode: Literal["canary", "full"]
+) -> None:
+    """A crash swallowed it, and before the candidate came again the share was taken away: nothing goes to the venue."""
+    before = panel(loaded, rollout=Rollout(mode, 1.0 if mode == "canary" else 0.0, "s", 1))
+    k, score = next(
+        (k, found) for k in range(50) if (found := judge(candidate(k), row(k)[:N_FEATURES], before, fails)).approved
+    )
+    assert score.route == mode
+    assert approval(candidate(k), score, before, TTL_NS) is not None
+    assert approval(candidate(k), score, panel(loaded), TTL_NS) is None
