@@ -143,7 +143,8 @@ class Container:
         dropped = ["--no-new-privs", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
         identity = ["setpriv", f"--reuid={uid}", f"--regid={gid or uid}", *dropped]
         go = ["sh", "-c", f'cd {self.service.workdir} && exec "$@"', "sh"]
-        return [*identity, "env", "-i", *values, *go]
+        # A shell lets what it starts behind it ignore SIGINT, and Dagster does at SIGTERM what it does at SIGINT.
+        return [*identity, "env", "-i", "--default-signal=INT", *values, *go]
 
     def _entry(self) -> list[str]:
         if self.service.image.startswith("postgres:"):

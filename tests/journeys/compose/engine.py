@@ -56,15 +56,17 @@ class Engine:
 
     def _start(self, name: str, *, again: bool = False) -> None:
         service = self.services[name]
-        for source, _, _ in service.mounts:
-            if not source.startswith("/"):
-                self._volume(source)
+        volumes = {
+            source: self._volume(source, inside, service)
+            for source, inside, _ in service.mounts
+            if not source.startswith("/")
+        }
         count = len(list(self.folder.glob(f"{name}.*.log")))
         container = Container(
             service,
             self.folder / "roots" / f"{name}.{count}",
             self.folder / f"{name}.{count}.log",
-            {source: self._volume(source) for source, _, _ in service.mounts if not source.startswith("/")},
+            volumes,
             self._hosts(),
         )
         assert again or name not in self.containers
@@ -97,13 +99,15 @@ class Engine:
                 assert spent < allowed, f"{name} not healthy within {allowed:g} s:\n{container.log_end}"
         return all(name in self.healthy_after for name in chosen)
 
-    def _volume(self, name: str) -> Path:
-        """A named volume: a folder that takes over the owner from the first image that has it."""
+    def _volume(self, name: str, inside: str, service: Service) -> Path:
+        """A named volume: a folder that takes over owner and folders of the image that has it first."""
         place = self.folder / "volumes" / name
         if not place.exists():
-            place.mkdir(parents=True)
             owner = _IMAGE_OWNERS.get(name, 10001)
-            os.chown(place, owner, owner)
+            for each in [inside, *(folder for folder in service.made if folder.startswith(f"{inside}/"))]:
+                folder = place / Path(each).relative_to(inside)
+                folder.mkdir(parents=True)
+                os.chown(folder, owner, owner)
         return place
 
     def _hosts(self) -> Path:

@@ -47,6 +47,8 @@ class Service:
     is_one_shot: bool
     copied: list[tuple[str, str]]
     """(path in the repository, place inside) that the image's last stage copies."""
+    made: list[str]
+    """Folders that the image makes, for its user."""
 
 
 def config(profile: str, *, environ: Mapping[str, str] | None = None, file: Path | None = None) -> dict[str, Any]:
@@ -68,12 +70,13 @@ def services(profile: str, environ: Mapping[str, str] | None = None) -> dict[str
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a stage of the Dockerfile sets: environment, working directory, user, and what it copies from here."""
+    """What a stage of the Dockerfile sets: environment, working directory, user, what it copies from here and makes."""
 
     environment: dict[str, str]
     workdir: str
     user: str
     copied: list[tuple[str, str]]
+    made: list[str]
 
 
 def dockerfile_stages(text: str | None = None) -> dict[str, Stage]:
@@ -81,20 +84,23 @@ def dockerfile_stages(text: str | None = None) -> dict[str, Stage]:
     text = text if text is not None else (ROOT / "Dockerfile").read_text(encoding="utf-8")
     lines = re.sub(r"\\\n\s*", " ", re.sub(r"^\s*#.*\n", "", text, flags=re.M)).splitlines()
     stages: dict[str, Stage] = {}
-    now = Stage({}, "/", "0:0", [])
+    now = Stage({}, "/", "0:0", [], [])
     for line in lines:
         word, _, rest = line.strip().partition(" ")
         if word == "FROM":
             parent, _, name = rest.partition(" AS ")
-            base = stages.get(parent.strip(), Stage({}, "/", "0:0", []))
-            now = stages[name.strip()] = Stage({**base.environment}, base.workdir, base.user, [*base.copied])
+            base = stages.get(parent.strip(), Stage({}, "/", "0:0", [], []))
+            environment, copied, made = {**base.environment}, [*base.copied], [*base.made]
+            now = stages[name.strip()] = Stage(environment, base.workdir, base.user, copied, made)
             continue
         name = next(reversed(stages), "")
         if word == "ENV":
             now.environment.update(part.split("=", 1) for part in rest.split())
         elif word in ("WORKDIR", "USER"):
             fields = {"workdir": now.workdir, "user": now.user, {"WORKDIR": "workdir", "USER": "user"}[word]: rest}
-            now = stages[name] = Stage(now.environment, fields["workdir"], fields["user"], now.copied)
+            now = stages[name] = Stage(now.environment, fields["workdir"], fields["user"], now.copied, now.made)
+        elif word == "RUN" and (found := re.search(r"install -d (?:-\w \S+ )*([^&]+)", rest)):
+            now.made.extend(found[1].split())
         elif word == "COPY" and not rest.startswith("--from"):
             *sources, place = rest.split()
             into = [
@@ -106,7 +112,7 @@ def dockerfile_stages(text: str | None = None) -> dict[str, Stage]:
 
 def _service(name: str, each: Mapping[str, Any], files: Mapping[str, str], stages: Mapping[str, Stage]) -> Service:
     target = each.get("build", {}).get("target", "")
-    stage = stages[target] if target else Stage({}, "/", "0:0", [])
+    stage = stages[target] if target else Stage({}, "/", "0:0", [], [])
     inside = {"PATH": "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin", **stage.environment}
     given = {key: str(value if value is not None else "") for key, value in each.get("environment", {}).items()}
     inside = {key: value.replace("${GIT_COMMIT}", "unknown") for key, value in inside.items()}
@@ -126,6 +132,7 @@ def _service(name: str, each: Mapping[str, Any], files: Mapping[str, str], stage
         health=_health(each["healthcheck"]) if "healthcheck" in each else None,
         is_one_shot=each.get("restart") == "no",
         copied=stage.copied,
+        made=stage.made,
     )
 
 
