@@ -162,7 +162,10 @@ class ObjectKeys:
     def replace(self, key: str, fill: Fill) -> int:
         """Make the whole object in memory and put it at once, on S3 only over what was there before."""
         buffer, target = BytesIO(), self._root / key
-        before = self._tag(target) if self._root.protocol in _S3 else ""
+        try:
+            before = self._tag(target) if self._root.protocol in _S3 else ""
+        except OSError as error:
+            raise WriteFailed(f"{target}: {error}; nothing was written; may we look at it?") from error
         fill(buffer)
         try:
             if self._root.protocol in _S3:

@@ -172,8 +172,10 @@ def split(t_ns: NDArray[np.int64], horizon_ns: int, rule: TrainingRule) -> Piece
     """Cut times int64[n] in rising order into train, validation and calibration, rows of one moment never parted.
 
     A piece ends `horizon_ns` before the next begins (López de Prado, Advances in Financial Machine Learning, 7.4.1:
-    purging), so no label of it is decided inside the next.
+    purging), so no label of it is decided inside the next. Raises NotEnoughData without a row.
     """
+    if not t_ns.size:
+        raise NotEnoughData("training: no row is decided before the test days; add days, or materialize labels first")
     shares = (1.0 - rule.validation_share - rule.calibration_share, 1.0 - rule.calibration_share)
     first, second = (int(np.searchsorted(t_ns, t_ns[int(share * t_ns.size)], side="left")) for share in shares)
     train_end = int(np.searchsorted(t_ns, t_ns[first] - horizon_ns, side="left"))

@@ -1,10 +1,13 @@
 """A lake on an S3 object store: the same answers as on a disk, and one writer a partition without a lock."""
 
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import BinaryIO
 from uuid import uuid4
 
 import pytest
+from upath import UPath
 
 from archive.errors import ArchiveBusy, MissingPartition, WriteFailed
 from archive.gaps import scan
@@ -91,3 +94,24 @@ def test_a_store_that_refuses_is_no_other_writer(bucket: str) -> None:
     storage = open_storage("s3://nobody-made-this/lake")
     with pytest.raises((WriteFailed, FileNotFoundError)):
         storage.replace(KEY, lambda file: file.write(b"x"))
+
+
+def test_a_store_that_lets_us_look_at_nothing_is_a_failed_write() -> None:
+    """Keys without the right to read: told as such, for a scan then goes on without its manifest."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(403)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on the screen."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = {"endpoint_url": f"http://127.0.0.1:{server.server_port}"}
+        storage = open_storage(UPath("s3://lake/x", anon=True, client_kwargs=address))
+        with pytest.raises(WriteFailed, match="nothing was written"):
+            storage.replace(KEY, lambda file: file.write(b"x"))
+        server.shutdown()

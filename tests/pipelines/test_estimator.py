@@ -132,6 +132,12 @@ def test_too_few_rows_are_refused_with_the_size_of_the_piece() -> None:
         trained(sample(1_000))
 
 
+def test_no_rows_cannot_be_cut() -> None:
+    """Workers of a cluster may find none that is decided before the test days."""
+    with pytest.raises(NotEnoughData, match="no row is decided before the test days"):
+        split(np.array([], np.int64), HORIZON_NS, TrainingRule())
+
+
 def test_a_piece_with_one_class_is_refused() -> None:
     """Wins that stop before calibration leave nothing to calibrate on."""
     data = sample()
