@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 
 from market.features import FEATURE_NAMES
-from pipelines.artifacts import RecordedRun
+from pipelines.artifacts import ProvenBundle, RecordedRun
 from pipelines.carding import GAIN_FILE, register_candidate
 from pipelines.code_version import code_version
 from pipelines.drift import REFERENCE_FILE
 from pipelines.errors import GateRefused
+from registry.bundle import SIGNATURE_FILE, copy_bundle, verify_bundle
+from registry.errors import BadSignature
+from registry.signing import Trust, new_key
 from tests.pipelines.conftest import Release
+from tests.pipelines.days import bench
 
 PICTURES = {"reliability", "threshold_sweep", "score_distribution", "feature_importance", "feature_deltas"}
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -135,3 +139,49 @@ def test_a_candidate_registered_twice_is_one_version(second: Release) -> None:
     """A retried step makes no second one."""
     again = register_candidate(second.workspace, second.model, second.proven, second.recorded)
     assert again.number == second.version.number
+
+
+def test_training_signs_where_it_has_a_key(second: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it registers, with the key of the environment; the bundle stays the one that was proven."""
+    private, public = new_key()
+    folder = copied(second, tmp_path)
+    proven = with_folder(second.proven, folder)
+    register_candidate(second.workspace, second.model, proven, second.recorded)
+    assert not (folder / SIGNATURE_FILE).exists(), "without a key nobody signs"
+    monkeypatch.setenv("REGISTRY_SIGNING_KEY", private)
+    register_candidate(second.workspace, second.model, proven, second.recorded)
+    (tmp_path / "trusted_keys").write_text(public + "\n")
+    Trust.read(tmp_path / "trusted_keys").check(folder, verify_bundle(folder, second.proven.bundle.sha256))
+
+
+def test_an_unsigned_model_is_not_registered_where_live_would_refuse_it(second: Release, tmp_path: Path) -> None:
+    """The refusal names the variable to give; no version is made, and none is with a key that is none."""
+    store, known = second.workspace.store, len(second.workspace.store.versions())
+    (tmp_path / "trusted_keys").write_text(new_key()[1] + "\n")
+    rules = {"signing": "required", "trusted_keys": tmp_path / "trusted_keys"}
+    strict = bench(second.workspace.folder().parent, registry=rules)
+    proven = with_folder(second.proven, copied(second, tmp_path))
+    with pytest.raises(GateRefused, match=r"registry\.signing is required.*REGISTRY_SIGNING_KEY_FILE"):
+        register_candidate(strict, second.model, proven, second.recorded)
+    assert len(store.versions()) == known
+
+
+def test_a_key_that_is_none_signs_nothing(second: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the sentence does not quote it."""
+    monkeypatch.setenv("REGISTRY_SIGNING_KEY", "pl4nted-no-key")
+    folder = copied(second, tmp_path)
+    with pytest.raises(BadSignature, match="holds no ed25519 private key") as refused:
+        register_candidate(second.workspace, second.model, with_folder(second.proven, folder), second.recorded)
+    assert "pl4nted" not in str(refused.value)
+    assert not (folder / SIGNATURE_FILE).exists()
+
+
+def copied(release: Release, tmp_path: Path) -> Path:
+    """The release's bundle in a folder of the test's own, which it may sign."""
+    copy_bundle(Path(release.proven.bundle.folder), tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def with_folder(proven: ProvenBundle, folder: Path) -> ProvenBundle:
+    """The same proof of a bundle that lies elsewhere."""
+    return msgspec.structs.replace(proven, bundle=msgspec.structs.replace(proven.bundle, folder=str(folder)))
