@@ -14,7 +14,7 @@ import yaml
 
 from config.settings import all_knobs
 from live.wiring import SERVICES
-from tests.journeys.compose.plan import config, dockerfile_stages, services
+from tests.journeys.compose.plan import config, dockerfile_stages, mount_of, services
 from tests.live.parts import ROOT
 
 needs_compose = pytest.mark.skipif(not shutil.which("docker-compose"), reason="no docker-compose on PATH")
@@ -31,8 +31,16 @@ def resolved(name: str) -> dict[str, Any]:
 @needs_compose
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_file_is_valid_for_every_profile(profile: str) -> None:
-    """As the Debian package's Compose 1.29 reads it."""
+    """As the Debian package's Compose reads it."""
     assert any(profile in each["profiles"] for each in config(profile)["services"].values())
+
+
+def test_mounts_are_understood_as_either_compose_resolves_them() -> None:
+    """Debian 12 has Compose 1, Debian 13 has Compose 2."""
+    parts = {"type": "bind", "source": "/here/app.yml", "target": "/app/app.yml", "read_only": True, "bind": {}}
+    assert mount_of("/here/app.yml:/app/app.yml:ro") == mount_of(parts) == ("/here/app.yml", "/app/app.yml", True)
+    assert mount_of("state:/app/var:rw") == ("state", "/app/var", False)
+    assert mount_of({"type": "volume", "source": "state", "target": "/app/var", "volume": {}})[2] is False
 
 
 def test_nothing_of_one_compose_alone_is_used() -> None:

@@ -52,7 +52,7 @@ class Service:
 
 
 def config(profile: str, *, environ: Mapping[str, str] | None = None, file: Path | None = None) -> dict[str, Any]:
-    """The compose file as the Debian package's docker-compose resolves it for a profile."""
+    """The compose file as the Debian package's docker-compose, 1.29 or 2, resolves it for a profile."""
     command = ["docker-compose", *(["-f", str(file)] if file else []), "--profile", profile, "config"]
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -95,7 +95,7 @@ def dockerfile_stages(text: str | None = None) -> dict[str, Stage]:
             continue
         name = next(reversed(stages), "")
         if word == "ENV":
-            now.environment.update(part.split("=", 1) for part in rest.split())
+            now.environment.update(dict(part.split("=", 1) for part in rest.split()))
         elif word in ("WORKDIR", "USER"):
             fields = {"workdir": now.workdir, "user": now.user, {"WORKDIR": "workdir", "USER": "user"}[word]: rest}
             now = stages[name] = Stage(now.environment, fields["workdir"], fields["user"], now.copied, now.made)
@@ -125,7 +125,7 @@ def _service(name: str, each: Mapping[str, Any], files: Mapping[str, str], stage
         user=each.get("user", stage.user),
         workdir=stage.workdir,
         read_only=bool(each.get("read_only")),
-        mounts=[_mount(text) for text in each.get("volumes", [])],
+        mounts=[mount_of(given) for given in each.get("volumes", [])],
         tmpfs=[str(text).split(":")[0] for text in each.get("tmpfs", [])],
         secrets={secret["source"]: files[secret["source"]] for secret in each.get("secrets", [])},
         depends_on={other: how["condition"] for other, how in each.get("depends_on", {}).items()},
@@ -136,8 +136,11 @@ def _service(name: str, each: Mapping[str, Any], files: Mapping[str, str], stage
     )
 
 
-def _mount(text: Any) -> tuple[str, str, bool]:
-    source, inside, *mode = str(text).split(":")
+def mount_of(given: str | Mapping[str, Any]) -> tuple[str, str, bool]:
+    """(source, place inside, read-only) of a mount: Compose 1 resolves it to one text, Compose 2 to its parts."""
+    if isinstance(given, Mapping):
+        return given["source"], given["target"], bool(given.get("read_only"))
+    source, inside, *mode = given.split(":")
     return source, inside, mode == ["ro"]
 
 
