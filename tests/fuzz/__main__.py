@@ -7,6 +7,7 @@ case that breaks a decoder stays in var/fuzz. Exit status: 0 nothing was found, 
 
 import argparse
 import importlib.util
+import os
 import random
 import subprocess
 import sys
@@ -41,7 +42,11 @@ def main() -> int:
         runs = max(1, round(each.runs * asked.share))
         began = time.monotonic()
         command = [sys.executable, "-m", "tests.fuzz", each.name, "--inside", "--share", str(asked.share)]
-        found = subprocess.run([*command, "--seed", str(asked.seed)], capture_output=True, text=True, check=False)
+        place = {**os.environ, decoders.PLACE: str(decoders.folder())}
+        found = subprocess.run(
+            [*command, "--seed", str(asked.seed)], capture_output=True, text=True, check=False, env=place
+        )
+        decoders.clean()
         is_well = found.returncode == 0
         total += runs if is_well else 0
         verdict = "none broke it" if is_well else "BROKEN"
