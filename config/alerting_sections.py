@@ -7,12 +7,12 @@ from monitoring import thresholds
 class Alerting(Section):
     """When a person is paged, and where the page leads. Files follow by `python -m tidegate monitoring write`."""
 
-    runbook_url: str = knob(
-        "docs/runbook.md", "Address of the runbook's page; without one alerts link Grafana's."
-    )
+    runbook_url: str = knob("docs/runbook.md", "Address of the runbook's page; without one alerts link Grafana's.")
     dashboards_url: str = knob("http://127.0.0.1:3001", "Address of Grafana in alerts.")
     webhook_url: str = knob(
-        "http://127.0.0.1:9095/alerts", "Where Alertmanager sends alerts, as JSON by POST.", pattern=r"^https?://"
+        "http://127.0.0.1:9095/alerts",
+        "Where Alertmanager sends alerts, by POST; in containers a secret says it.",
+        pattern=r"^https?://",
     )
     win_rate_floor: float = knob(
         thresholds.WIN_RATE_FLOOR, "Precision of a route under it, and under the model's promise.", "share", ge=0, le=1

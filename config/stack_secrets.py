@@ -11,6 +11,8 @@ from pathlib import Path
 
 REDIS_USERS = "redis_users"
 """The secret that is made of others: the ACL file of Redis, with digests of the passwords that services send."""
+ADDRESSES = {"alert_webhook": "http://host.docker.internal:9095/alerts"}
+"""Secrets that a person writes, because they may hold a token, and what stands there before: a program on the host."""
 _NAMED = re.compile(r"^  (\w+): \{file: \./deploy/compose/secrets/(\w+)\}$", flags=re.MULTILINE)
 _BYTES = 24
 
@@ -29,15 +31,19 @@ def wanted(compose: str) -> list[str]:
 def make(folder: Path, names: Sequence[str], renew: Sequence[str], template: str) -> list[str]:
     """Write every secret that is missing or to be renewed, then Redis's users; returns what was written.
 
-    The folder is ours alone; the files in it can be read, because containers read them as users of their own. Raises
-    OSError.
+    The folder is ours alone; the files in it can be read, because containers read them as users of their own. An
+    address is written when it is missing, and never renewed. Raises OSError.
     """
     (folder / "exchange").mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     made = []
     for name in names:
         file = folder / name
-        if name != REDIS_USERS and (name in renew or not file.exists()):
+        if name in ADDRESSES:
+            if not file.exists():
+                _write(file, ADDRESSES[name] + "\n", mode=0o644)
+                made.append(name)
+        elif name != REDIS_USERS and (name in renew or not file.exists()):
             _write(file, secrets.token_urlsafe(_BYTES))
             made.append(name)
     users = redis_users(template, folder)
@@ -60,8 +66,8 @@ def redis_users(template: str, folder: Path) -> str:
     return re.sub(r"#@(\w+)@", digest, template)
 
 
-def _write(file: Path, text: str) -> None:
+def _write(file: Path, text: str, mode: int = 0o444) -> None:
     beside = file.with_name(f".{file.name}.new")
     beside.write_text(text, encoding="utf-8")
-    beside.chmod(0o444)
+    beside.chmod(mode)
     beside.replace(file)

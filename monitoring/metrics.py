@@ -227,8 +227,8 @@ class Metrics:
             "release_decision", "1 for what the evidence of a trial says now.", "trial", "decision"
         )
         self.release_evidence = self._gauge(
-            "release_evidence", "Evidence against, or for, the version on trial; acted on at its limit.", "trial", "test",
-        )  # fmt: skip
+            "release_evidence", "Evidence against, or for, a version on trial; acted on at its limit.", "trial", "test"
+        )
         self.release_evidence_limit = self._gauge(
             "release_evidence_limit", "The evidence at which is acted.", "trial", "test"
         )

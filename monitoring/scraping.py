@@ -33,6 +33,7 @@ def targets_file(targets: Mapping[str, str]) -> str:
 def alertmanager_file(webhook: str, waits: tuple[str, str, str] = ("10s", "1m", "4h")) -> str:
     """Alertmanager's configuration: one message a kind of alert and service, and no message that another one explains.
 
+    `webhook` is where alerts are sent; a path is a file that holds the address, which Alertmanager knows from 0.26 on.
     `waits` are the first wait for others of a group, that before news of a group, and that before a repetition.
     """
     wait, interval, again = waits
@@ -55,9 +56,14 @@ def alertmanager_file(webhook: str, waits: tuple[str, str, str] = ("10s", "1m", 
                 "equal": ["subject", "symbol"],
             },
         ],
-        "receivers": [{"name": "webhook", "webhook_configs": [{"url": webhook, "send_resolved": True}]}],
+        "receivers": [{"name": "webhook", "webhook_configs": [{_kind(webhook): webhook, "send_resolved": True}]}],
     }  # fmt: skip
-    return _HEAD.format(more="; alerting.webhook_url says where alerts go") + _yaml(said)
+    whence = "alerting.webhook_url" if _kind(webhook) == "url" else "the secret of this name"
+    return _HEAD.format(more=f"; {whence} says where alerts go") + _yaml(said)
+
+
+def _kind(webhook: str) -> str:
+    return "url" if "://" in webhook else "url_file"
 
 
 def _yaml(said: Any) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from config.stack_secrets import make, wanted  # noqa: E402 - found by the line above, where nothing is installed
+from config.stack_secrets import ADDRESSES, make, wanted  # noqa: E402 - found by the line above, where nothing is installed
 
 FOLDER = ROOT / "deploy" / "compose" / "secrets"
 
@@ -25,8 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     try:
         names = wanted((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-        if strange := sorted({*asked.renew} - {*names}):
-            raise ValueError(f"no secret is called {', '.join(strange)}; there are {', '.join(names)}")
+        passwords = [name for name in names if name not in ADDRESSES]
+        if strange := sorted({*asked.renew} - {*passwords}):
+            raise ValueError(f"no password is called {', '.join(strange)}; there are {', '.join(passwords)}")
         made = make(asked.into, names, asked.renew, (ROOT / "deploy/redis/users.acl").read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         print(f"make_secrets: {error}", file=sys.stderr)

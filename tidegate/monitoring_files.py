@@ -22,6 +22,7 @@ DEPLOY: Final = ROOT / "deploy"
 _LEAST_SECONDS = 60.0
 _DASHBOARD = "grafana/dashboards/tidegate.json"
 _RUNBOOK = "grafana/dashboards/runbook.json"
+_WEBHOOK_SECRET = "/run/secrets/alert_webhook"  # noqa: S105 - the file of it, in a container
 Say = Callable[[str], None]
 
 
@@ -87,6 +88,7 @@ def files_of(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "prometheus/targets/services.yml", targets_file(targets)
     yield "prometheus/rules/tidegate.yml", rule_file(watched, links_of(settings))
     yield "alertmanager/alertmanager.yml", alertmanager_file(settings.alerting.webhook_url)
+    yield "compose/alertmanager.yml", alertmanager_file(_WEBHOOK_SECRET)
 
 
 def boards_of(settings: Settings) -> Mapping[str, str]:

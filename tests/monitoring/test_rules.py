@@ -115,6 +115,21 @@ def test_promtool_and_amtool_take_what_is_committed() -> None:
         subprocess.run(["amtool", "check-config", routes], capture_output=True, check=True)
 
 
+def test_the_stack_of_containers_passes_alerts_on_as_a_plain_one_does_but_for_the_address(tmp_path: Path) -> None:
+    """Loopback in a container is the container: a secret names the place. Debian's amtool is older than that key."""
+    inside = (ROOT / "deploy" / "compose" / "alertmanager.yml").read_text(encoding="utf-8")
+    plain = yaml.safe_load((ROOT / "deploy" / "alertmanager" / "alertmanager.yml").read_text(encoding="utf-8"))
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]["alertmanager"]
+    assert "./deploy/compose/alertmanager.yml:/etc/alertmanager/alertmanager.yml:ro" in compose["volumes"]
+    assert yaml.safe_load(inside)["receivers"][0]["webhook_configs"][0]["url_file"] == "/run/secrets/alert_webhook"
+    assert compose["secrets"] == ["alert_webhook"]
+    named = inside.replace("url_file: /run/secrets/alert_webhook", "url: http://127.0.0.1:9095/alerts")
+    assert yaml.safe_load(named) == plain
+    if shutil.which("amtool"):
+        (tmp_path / "alertmanager.yml").write_text(named, encoding="utf-8")
+        subprocess.run(["amtool", "check-config", tmp_path / "alertmanager.yml"], capture_output=True, check=True)
+
+
 def test_every_rule_carries_what_a_person_who_is_paged_needs() -> None:
     """Severity, subject, words, and two links."""
     groups = yaml.safe_load(rule_file(watch(), _LINKS))["groups"]

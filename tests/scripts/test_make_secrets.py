@@ -38,13 +38,26 @@ def test_the_folder_is_ours_and_the_files_can_be_read_in_containers(tmp_path: Pa
     """Compose mounts files with the mode they have outside."""
     main(["--into", str(tmp_path / "s")])
     assert (tmp_path / "s").stat().st_mode & 0o777 == 0o700
-    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "s").iterdir() if file.is_file()} == {0o444}
+    modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "s").iterdir() if file.is_file()}
+    assert modes.pop("alert_webhook") == 0o644
+    assert {*modes.values()} == {0o444}
+
+
+def test_where_alerts_go_is_a_persons_to_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A default before, which leads out of the container; afterwards it is left alone."""
+    main(["--into", str(tmp_path)])
+    assert (tmp_path / "alert_webhook").read_text() == "http://host.docker.internal:9095/alerts\n"
+    (tmp_path / "alert_webhook").write_text("https://pager.example/token")
+    main(["--into", str(tmp_path)])
+    assert (tmp_path / "alert_webhook").read_text() == "https://pager.example/token"
+    assert main(["--into", str(tmp_path), "--renew", "alert_webhook"]) == 1
+    assert "no password is called alert_webhook" in capsys.readouterr().err
 
 
 def test_a_name_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With those there are."""
     assert main(["--into", str(tmp_path), "--renew", "nosuch"]) == 1
-    assert "no secret is called nosuch; there are grafana_admin" in capsys.readouterr().err
+    assert "no password is called nosuch; there are grafana_admin" in capsys.readouterr().err
 
 
 def test_a_host_that_has_nothing_of_ours_installed_can_run_it(tmp_path: Path) -> None:
