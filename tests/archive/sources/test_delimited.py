@@ -77,7 +77,13 @@ def test_what_is_no_csv_is_refused(tmp_path: Path) -> None:
         archive.writestr("b.csv", "n\n1\n")
     write(tmp_path / "empty.csv", "")
     (tmp_path / "old.csv").write_bytes(b"n,x\r1,2\r")
-    told = {"fake.csv.gz": "gzip", "fake.zip": "zip", "two.zip": "2 CSV", "empty.csv": "no first", "old.csv": "new-line"}
+    told = {
+        "fake.csv.gz": "gzip",
+        "fake.zip": "zip",
+        "two.zip": "2 CSV",
+        "empty.csv": "no first",
+        "old.csv": "new-line",
+    }
     for name, found in told.items():
         with pytest.raises(SourceError, match=rf"{name}: wanted.*{found}"):
             read_csv(tmp_path / name, {"n": "int"}, Defects())
