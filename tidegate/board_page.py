@@ -3,6 +3,7 @@
 Its policy says so to the browser too: what the page does not hold itself is not loaded.
 """
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from html import escape
@@ -118,11 +119,18 @@ def _keys(shown: Shown) -> str:
     if shown.panel.kind == "heatmap":
         return '<ul class="keys"><li>the darker, the more scores</li></ul>'
     measured = [each for each in shown.series if not each.is_limit]
-    keys = [_key(f'<i style="background:{color_of(number)}"></i>', each, shown) for number, each in enumerate(measured)]
-    more = len(keys) - _MOST_LISTED
-    keys = keys[:_MOST_LISTED] + ([f"<li>and {more} more</li>"] if more > 0 else [])
+    more = len(measured) - _MOST_LISTED
+    numbers = range(len(measured)) if more <= 0 else sorted(range(len(measured)), key=lambda n: _rank(measured[n]))
+    listed = numbers[:_MOST_LISTED]
+    keys = [_key(f'<i style="background:{color_of(n)}"></i>', measured[n], shown) for n in listed]
+    keys += [f"<li>and {more} more</li>"] if more > 0 else []
     keys += [_key('<i class="limit"></i>', each, shown) for each in shown.series if each.is_limit]
     return f'<ul class="keys">{"".join(keys)}</ul>'
+
+
+def _rank(series: Series) -> float:
+    """The largest newest value first; what has none, last."""
+    return math.inf if math.isnan(series.last) else -series.last
 
 
 def _key(sign: str, series: Series, shown: Shown) -> str:

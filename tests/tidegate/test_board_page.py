@@ -1,5 +1,6 @@
 """The snapshot's page: everything on it, nothing from elsewhere, trouble first."""
 
+import math
 import re
 
 from monitoring.panels import PANELS
@@ -54,7 +55,11 @@ def test_trouble_stands_at_the_top() -> None:
 
 
 def test_keys_name_the_newest_values() -> None:
-    """The first eight, and how many more there are."""
-    text = page(board(Shown(panel(), [series(f"route {number}", 0.5) for number in range(11)])), _RUNBOOK)
-    assert text.count("<b>50 %</b>") == 8
+    """The eight largest, and how many more there are: a feature that drifts is named wherever its name would stand."""
+    values = [0.1] * 8 + [math.nan, 0.9, 0.1]
+    shown = Shown(panel(), [series(f"route {number}", value) for number, value in enumerate(values)])
+    text = page(board(shown), _RUNBOOK)
+    assert text.count("<b>10 %</b>") == 7
+    assert text.count("<b>90 %</b>") == 1
+    assert text.index("route 9 <b>90 %</b>") < text.index("route 0 <b>10 %</b>")
     assert "and 3 more" in text
