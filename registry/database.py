@@ -35,7 +35,7 @@ def check_database(tracking_uri: str) -> None:
 def log_in(environ: MutableMapping[str, str]) -> None:
     """Let MLflow's client find the name and password that lie in files: it reads MLFLOW_TRACKING_PASSWORD alone.
 
-    Raises StoreUnavailable naming a file that cannot be read, or is given beside its variable.
+    A variable that is set wins. Raises StoreUnavailable naming a file that cannot be read.
     """
     for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
         path = environ.get(f"{name}_FILE", "").strip()
