@@ -20,16 +20,17 @@ MAX_BYTES: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A value that has no key in app.yml: the variable that gives it, and what it opens."""
+    """A value that has no key in app.yml: the variable that gives it, what it opens, and whether it may be shown."""
 
     variable: str
     purpose: str
+    is_open: bool = False
 
 
 REDIS_PASSWORD: Final = Secret("REDIS_PASSWORD", "password of redis.username on the streams' server")
 API_KEY: Final = Secret("EXCHANGE_API_KEY", "the venue's key, for real orders")
 API_SECRET: Final = Secret("EXCHANGE_API_SECRET", "the venue's secret, for real orders")
-MLFLOW_USERNAME: Final = Secret("MLFLOW_TRACKING_USERNAME", "our name on an MLflow server with accounts")
+MLFLOW_USERNAME: Final = Secret("MLFLOW_TRACKING_USERNAME", "our name on an MLflow server with accounts", True)
 MLFLOW_PASSWORD: Final = Secret("MLFLOW_TRACKING_PASSWORD", "our password there")
 SIGNING_KEY: Final = Secret("REGISTRY_SIGNING_KEY", "private key that bundles are signed with")
 
@@ -79,7 +80,7 @@ def resolved(variable: str, environ: Mapping[str, str]) -> tuple[str, str]:
 
 def known_values(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the secrets that are given, for whoever must keep them out of what is shown."""
-    found = (resolved(each.variable, environ)[0].strip() for each in SECRETS)
+    found = (resolved(each.variable, environ)[0].strip() for each in SECRETS if not each.is_open)
     return tuple(sorted({each for each in found if each}, key=len, reverse=True))
 
 

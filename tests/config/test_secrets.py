@@ -161,6 +161,7 @@ def test_known_values_are_those_given(tmp_path: Path) -> None:
         "EXCHANGE_API_KEY_FILE": str(tmp_path / "key"),
         "REDIS_PASSWORD": "other",
         "EXCHANGE_API_SECRET_FILE": "/",
+        "MLFLOW_TRACKING_USERNAME": "reader",  # an ordinary word, which would be gone from every line
     }
     assert known_values(environ) == ("longer-than-the-other", "other")
     assert len({each.variable for each in SECRETS}) == len(SECRETS)
