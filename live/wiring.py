@@ -8,7 +8,7 @@ from typing import Final
 
 from bus import streams
 from bus.errors import BusUnavailable
-from bus.heartbeats import read
+from bus.heartbeats import SILENT_SECONDS, read
 from bus.janitor import Janitor
 from bus.protocol import Bus, Waker
 from config.settings import Settings
@@ -193,19 +193,35 @@ def _executor(parts: Parts, around: Surroundings) -> Service:
 
 
 def _real_venue(parts: Parts, around: Surroundings) -> Exchange:
-    """The venue of real orders. Raises RealModeRefused unless everything it needs is given."""
+    """The venue of real orders. Raises RealModeRefused unless everything it needs is given, BusUnavailable."""
     knobs, feed = parts.settings.exchange, parts.settings.feed
     if feed.kind != knobs.venue:
         raise RealModeRefused(
             f"exchange.mode is real on {knobs.venue}, but feed.kind is {feed.kind}: real orders are only sent on the "
             f"venue's own market; set feed.kind to {knobs.venue} or exchange.mode to paper"
         )
+    for name, feed_of in _feeds(around.bus, parts.clock.wall_ns()).items():
+        if feed_of != knobs.venue:
+            raise RealModeRefused(
+                f"exchange.mode is real on {knobs.venue}, but {name} runs with feed.kind {feed_of}, whose books are on "
+                f"the streams; give every process the same feed.kind, and start {name} again"
+            )
     from live.exchange.ccxt_venue import CcxtVenue  # noqa: PLC0415 - imports ccxt
     from live.exchange.real_mode import require  # noqa: PLC0415
     from live.exchange.venue_filters import fetch  # noqa: PLC0415
 
     keys = require(parts.settings, around.environ, parts.symbols, fetch(knobs, parts.symbols))
     return CcxtVenue(knobs, parts.symbols, keys, parts.clock, parts.wake)
+
+
+def _feeds(bus: Bus, wall_ns: int) -> Mapping[str, str]:
+    """The market that each collector which runs now publishes, by its name. Raises BusUnavailable."""
+    oldest_ns = wall_ns - round(SILENT_SECONDS * 1e9)
+    return {
+        name: str(beat.status["feed"])
+        for name, beat in read(bus).items()
+        if beat.state == "running" and beat.at_ns >= oldest_ns and "feed" in beat.status
+    }
 
 
 _BUILDERS: Final[Mapping[str, Callable[[Parts, Surroundings], Service]]] = {

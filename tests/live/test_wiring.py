@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from bus.errors import BusUnavailable
+from bus.heartbeats import Heartbeat, write
 from bus.memory import MemoryBus
 from bus.protocol import Depth
 from bus.streams import APPROVED
@@ -31,10 +33,10 @@ def configured(tmp_path: Path, **sections: dict[str, Any]) -> Settings:
     return settings({"paths": paths, "registry": {"mirror": str(tmp_path / "mirror")}, **sections})
 
 
-def built(names: list[str], config: Settings) -> Host:
+def built(names: list[str], config: Settings, bus: MemoryBus | None = None) -> Host:
     """A host of services on a bus in memory."""
     log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
-    bus = MemoryBus(lambda: START_NS // 1_000_000)
+    bus = bus or MemoryBus(lambda: START_NS // 1_000_000)
     around = Surroundings(config, bus, Metrics(CollectorRegistry()), lambda _: log, {}, None, 0)
     return build(names, around)
 
@@ -90,6 +92,27 @@ def test_real_orders_are_never_sent_on_another_market_than_the_venue_s(tmp_path:
     config = configured(tmp_path, exchange={"mode": "real", "venue": "binance"}, feed=SLOW_FEED)
     with pytest.raises(RealModeRefused, match=r"feed\.kind is simulator"):
         built(["executor"], config)
+
+
+@pytest.mark.parametrize(("feed", "state", "age_seconds", "refused"), [
+    ("simulator", "running", 1, True), ("simulator", "stopped", 1, False), ("simulator", "running", 60, False),
+    ("binance", "running", 1, False),
+])  # fmt: skip
+def test_real_orders_are_refused_while_a_collector_publishes_another_market(
+    tmp_path: Path, feed: str, state: str, age_seconds: int, refused: bool
+) -> None:
+    """One that was started with other settings, as an old container is; without keys it ends anyhow."""
+    bus = MemoryBus(lambda: START_NS // 1_000_000)
+    at_ns = time.time_ns() - age_seconds * 1_000_000_000
+    beat = Heartbeat("collector", at_ns, at_ns, 7, state, True, 9100, [], [], {"feed": feed})
+    write(bus, beat)
+    config = configured(
+        tmp_path,
+        exchange={"mode": "real", "venue": "binance", "rest_url": "http://127.0.0.1:9"}, feed={"kind": "binance"},
+    )  # fmt: skip
+    with pytest.raises(RealModeRefused) as told:
+        built(["executor"], config, bus)
+    assert ("collector runs with feed.kind simulator" in str(told.value)) is refused
 
 
 _PROGRAM = """
