@@ -40,7 +40,8 @@ def test_trading_goes_on_without_the_registry_and_follows_it_when_it_is_there(
     with site(tmp_path) as place:
         place.environ |= overrides(tmp_path, FEED_MINUTES="0", MARKET_SYMBOLS="BTCUSDT")
         place.start(*SERVICES)
-        sync = place.start("model_sync", REGISTRY_TRACKING_URI=server.url)
+        artifacts = str(tmp_path / "artifacts")
+        sync = place.start("model_sync", REGISTRY_TRACKING_URI=server.url, REGISTRY_ARTIFACTS=artifacts)
         more_scores(place, 1)
         assert not place.is_ready(sync)
         with serving(server, tmp_path / "mlflow.log"):
