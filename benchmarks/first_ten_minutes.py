@@ -3,7 +3,8 @@
     python -m benchmarks.first_ten_minutes [--write docs/first-ten-minutes.md]
 
 A person's own time is counted, not felt: typing at 4 characters a second, reading every line that a command prints at
-200 words a minute, and a minute for each page that is to be looked at. Waits are what the commands really took here.
+200 words a minute, and a minute for each page that is to be looked at. Waits are what the commands really took here;
+a line is read as it appears, so what is read before a command ends costs its wait and no time of one's own.
 """
 
 import argparse
@@ -40,17 +41,36 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A step gone through: seconds of waiting, and words printed."""
+    """A step gone through: seconds of waiting, words printed, and seconds of reading left when it ended."""
 
     step: Step
     wait_seconds: float
     words: int
+    reading_seconds: float
 
     @property
     def own_seconds(self) -> float:
         """What it asks of a person: typing, reading, looking."""
         typing = len(self.step.typed) / _CHARACTERS_A_SECOND
-        return typing + self.words / _WORDS_A_SECOND + self.step.pages * _PAGE_SECONDS
+        return typing + self.reading_seconds + self.step.pages * _PAGE_SECONDS
+
+
+class Reader:
+    """A person in front of the terminal: reads each line when it is there and the ones before are read."""
+
+    def __init__(self) -> None:
+        self.words = 0
+        self._done_at = 0.0
+
+    def line(self, text: str, at: float) -> None:
+        """Take a line that appeared at a time (seconds); frames of tables are no words."""
+        words = sum(any(letter.isalnum() for letter in word) for word in text.split())
+        self.words += words
+        self._done_at = max(self._done_at, at) + words / _WORDS_A_SECOND
+
+    def left(self, at: float) -> float:
+        """Return the seconds of reading that are left at a time."""
+        return max(0.0, self._done_at - at)
 
 
 CLONE = Step("git clone <URL> tidegate && cd tidegate", "the checkout")
@@ -95,37 +115,42 @@ def _gone_through(folder: Path) -> Iterator[Taken]:
     checkout = folder / "tidegate"
     began = time.monotonic()
     subprocess.run(["git", "clone", "--quiet", str(_ROOT), str(checkout)], check=True)
-    yield _told(Taken(CLONE, time.monotonic() - began, 0))
+    yield _told(Taken(CLONE, time.monotonic() - began, 0, 0.0))
     environ = _environ(folder)
     running: subprocess.Popen[bytes] | None = None
     try:
         for step in STEPS:
-            began = time.monotonic()
+            began, reader = time.monotonic(), Reader()
             if step is UP:
-                running, words = _opened(checkout, environ)
+                running = _opened(checkout, environ, reader)
             else:
-                words = _run(step, checkout, environ)
-            yield _told(Taken(step, time.monotonic() - began, words))
+                _run(step, checkout, environ, reader)
+            ended = time.monotonic()
+            yield _told(Taken(step, ended - began, reader.words, reader.left(ended)))
     finally:
         if running is not None:
             os.killpg(running.pid, signal.SIGINT)
             running.wait(_STOP_SECONDS)
 
 
-def _run(step: Step, checkout: Path, environ: Mapping[str, str]) -> int:
-    """Run one command to its end; returns the words it printed. Raises SystemExit when it failed."""
-    done = subprocess.run(
-        step.typed.split(), cwd=checkout, env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        check=False,
-    )  # fmt: skip
+def _run(step: Step, checkout: Path, environ: Mapping[str, str], reader: Reader) -> None:
+    """Run one command to its end before a reader. Raises SystemExit when it failed."""
+    told: list[str] = []
+    with subprocess.Popen(
+        step.typed.split(), cwd=checkout, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        stdin=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            told.append(line)
+            reader.line(line, time.monotonic())
     # `runbook` exits 1 where a service says that it is in trouble or none runs; it is read either way.
-    if done.returncode and "runbook" not in step.typed:
-        raise SystemExit(f"{step.typed}: exit {done.returncode}\n{(done.stdout + done.stderr)[-3_000:]}")
-    return len(done.stdout.split())
+    if process.returncode and "runbook" not in step.typed:
+        raise SystemExit(f"{step.typed}: exit {process.returncode}\n{''.join(told)[-3_000:]}")
 
 
-def _opened(checkout: Path, environ: Mapping[str, str]) -> tuple["subprocess.Popen[bytes]", int]:
-    """Start `make up` and wait until both pages answer; returns it with the words it printed until then."""
+def _opened(checkout: Path, environ: Mapping[str, str], reader: Reader) -> "subprocess.Popen[bytes]":
+    """Start `make up` and wait until both pages answer; what it printed until then is before the reader."""
     log = checkout.parent / "up.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -136,12 +161,14 @@ def _opened(checkout: Path, environ: Mapping[str, str]) -> tuple["subprocess.Pop
         if process.poll() is not None or time.monotonic() > deadline:
             raise SystemExit(f"make up did not open its pages:\n{log.read_text()[-3_000:]}")
         time.sleep(0.5)
-    return process, len(log.read_text().split())
+    reader.line(log.read_text(), time.monotonic())
+    return process
 
 
 def _environ(home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_BEGINNINGS)}
-    return {**kept, "HOME": str(home), "NO_COLOR": "1"}
+    # A terminal shows each line when it is printed; a pipe would get them in lumps.
+    return {**kept, "HOME": str(home), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def _told(taken: Taken) -> Taken:

@@ -30,7 +30,7 @@ MIB = 1 << 20
 _ROOT = Path(__file__).resolve().parents[1]
 
 
-def run() -> list[dict[str, Any]]:
+def measured() -> list[dict[str, Any]]:
     """Return the rows {name, value, unit, ratio, goal, holds}; ratios are against two days of two symbols.
 
     A first day has no day before it, whose tail the others read and hold.
@@ -148,4 +148,4 @@ if __name__ == "__main__":
         work = {"cells": _cells, "train": _train}[sys.argv[1]]
         print(json.dumps(work(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))))
     else:
-        show(run())
+        show(measured())

@@ -40,7 +40,7 @@ _QUERY = """query Page($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) 
 } } }"""
 
 
-def run() -> list[dict[str, Any]]:
+def measured() -> list[dict[str, Any]]:
     """Return the rows {name, value, unit, ratio, goal, holds}."""
     rows: list[dict[str, Any]] = []
     for days, symbols in GRIDS:
@@ -152,4 +152,4 @@ def _resident(pid: int) -> int:
 
 
 if __name__ == "__main__":
-    show(run())
+    show(measured())

@@ -94,6 +94,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             publisher.publish(CONTROL, event, message_id="withdrawn")
             publisher.flush()
             until(lambda: _missing(found) == set() or None, _SECONDS, "an answer to all of the panels' questions")
+            # The newest look of a range may lie a step before what was counted just now.
+            until(lambda: found.board.marks or None, _SECONDS, "a mark of the withdrawal")
             yield found
 
 
