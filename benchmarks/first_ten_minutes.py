@@ -25,6 +25,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 _CHARACTERS_A_SECOND, _WORDS_A_SECOND, _PAGE_SECONDS = 4.0, 200 / 60, 60.0
 _UP_SECONDS, _STOP_SECONDS = 300.0, 60.0
 _OPENED = (Page("Dagster", [], 3000, "/server_info"), Page("MLflow", [], 5000, "/health"))
+_LAST_WORD = "Ctrl-C here"
+"""Of what `make up` says once everything is up."""
 _KEPT = ("PATH", "LANG", "TERM")
 _KEPT_BEGINNINGS = ("PIP_", "UV_", "SSL_", "REQUESTS_", "CURL_", "GIT_SSL")
 """What of this environment a new user's shell would have as well: where to find programs and packages."""
@@ -150,14 +152,14 @@ def _run(step: Step, checkout: Path, environ: Mapping[str, str], reader: Reader)
 
 
 def _opened(checkout: Path, environ: Mapping[str, str], reader: Reader) -> "subprocess.Popen[bytes]":
-    """Start `make up` and wait until both pages answer; what it printed until then is before the reader."""
+    """Start `make up` and wait until both pages answer and it has said where they are; all that is before the reader."""
     log = checkout.parent / "up.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             UP.typed.split(), cwd=checkout, env=environ, stdout=out, stderr=out, start_new_session=True
         )
     deadline = time.monotonic() + _UP_SECONDS
-    while not all(map(answers, _OPENED)):
+    while not (all(map(answers, _OPENED)) and _LAST_WORD in log.read_text()):
         if process.poll() is not None or time.monotonic() > deadline:
             raise SystemExit(f"make up did not open its pages:\n{log.read_text()[-3_000:]}")
         time.sleep(0.5)
