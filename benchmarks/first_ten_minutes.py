@@ -152,7 +152,7 @@ def _run(step: Step, checkout: Path, environ: Mapping[str, str], reader: Reader)
 
 
 def _opened(checkout: Path, environ: Mapping[str, str], reader: Reader) -> "subprocess.Popen[bytes]":
-    """Start `make up` and wait until both pages answer and it has said where they are; all that is before the reader."""
+    """Start `make up` and wait until both pages answer and it has said where they are; a reader reads that."""
     log = checkout.parent / "up.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
